@@ -1,0 +1,51 @@
+package authority
+
+import (
+	"time"
+
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+// Kind says what an id in the revocation log names.
+type Kind string
+
+const (
+	KindToken   Kind = "token"
+	KindGrant   Kind = "grant"
+	KindSession Kind = "session"
+	KindKey     Kind = "key"
+)
+
+// LogEntry is one line of the revocation log. Seq has no gaps in commit order
+// as a reader sees it.
+type LogEntry struct {
+	Seq    uint64
+	Kind   Kind
+	ID     secret.ID // zero for keys
+	KeyID  string    // for keys
+	Reason string
+	At     time.Time
+	Until  time.Time // every token it could hit has expired by then
+}
+
+// Revocation says what to end. Exactly one of the targets is set.
+type Revocation struct {
+	Token   *Token    // this access token alone
+	Grant   secret.ID // this grant
+	Session secret.ID // this session and the grants that belong to it
+	Account secret.ID // all sessions and grants of the account
+	Client  string    // all grants of the client
+	Consent *Consent  // the consent row (AccountID, ClientID) and the grants between the two
+
+	ExceptSession secret.ID // with Account: this session and its grants stay
+
+	// Changes that must happen in the same commit, if any.
+	Update       *Account // written as UpdateAccount writes it (disabled, new password)
+	DeleteClient bool     // with Client: the client, its consents and codes go too
+	BrowserAll   bool     // with Session: the account's grants of public clients made in that session end too, offline ones included
+
+	Reason string
+	Now    time.Time
+	Until  time.Time // Now + the longest access-token lifetime; for Token its own expiry
+	Event  Event
+}

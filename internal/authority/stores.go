@@ -1,0 +1,198 @@
+package authority
+
+import (
+	"context"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+// Page asks for at most Limit rows (default 100, at most 1000) that sort after
+// the key After, in ascending key order (events: newest first, older than After).
+type Page struct {
+	After string
+	Limit int
+}
+
+// AccountStore keeps people. Logins are unique.
+type AccountStore interface {
+	CreateAccount(ctx context.Context, a Account, e Event) error // ErrConflict: login taken
+	Account(ctx context.Context, id secret.ID) (Account, error)  // ErrNotFound
+	AccountByLogin(ctx context.Context, login string) (Account, error)
+	Accounts(ctx context.Context, p Page) ([]Account, error) // by login
+	// UpdateAccount writes a if its Version is still a.Version, and raises it;
+	// otherwise ErrConflict. It must not be used to disable an account or to
+	// change a password: those end sessions, so they go through Revoke.
+	UpdateAccount(ctx context.Context, a Account, e Event) error
+}
+
+// ClientStore keeps clients and resources.
+type ClientStore interface {
+	CreateClient(ctx context.Context, c Client, e Event) error // ErrConflict: id taken
+	Client(ctx context.Context, id string) (Client, error)     // ErrNotFound
+	Clients(ctx context.Context, p Page) ([]Client, error)     // by id
+	UpdateClient(ctx context.Context, c Client, e Event) error // compares and raises Version: ErrConflict
+
+	PutResource(ctx context.Context, r Resource, e Event) error          // creates or replaces, by Audience
+	Resource(ctx context.Context, audience string) (Resource, error)     // ErrNotFound
+	ResourceOf(ctx context.Context, clientID string) ([]Resource, error) // those whose ClientID it is
+	Resources(ctx context.Context) ([]Resource, error)                   // by audience
+	DeleteResource(ctx context.Context, audience string, e Event) error  // ErrNotFound
+}
+
+// SessionStore keeps sign-ins. Sessions end only through Revoke.
+type SessionStore interface {
+	// CreateSession stores s. When it replaces a session (sign-in again in the
+	// same browser), that one's grants move to s and its row goes, in the same
+	// commit, so that its id and cookie are dead but no app is signed out.
+	CreateSession(ctx context.Context, s Session, replaces secret.ID, e Event) error
+	Session(ctx context.Context, id secret.ID) (Session, error) // ErrNotFound; ended ones are found until swept
+	// TouchSession moves LastSeen, IdleUntil and Last of a live session; a
+	// session that ended meanwhile is left alone and ErrEnded returned.
+	TouchSession(ctx context.Context, s Session) error
+	Sessions(ctx context.Context, account secret.ID, p Page) ([]Session, error) // zero account: all; by id
+}
+
+// Issue registers one access token under a live grant.
+type Issue struct {
+	Token        Token
+	IfGeneration *uint32 // if set, the grant's generation must still be this
+	Now          time.Time
+	// Replays and Last, if Touch is set, are written to the grant with the token.
+	Touch   bool
+	Replays int
+	Last    Context
+}
+
+// Redemption turns a code into a grant with its first token.
+type Redemption struct {
+	Code  secret.ID
+	Grant Grant
+	Token Token
+	Now   time.Time
+	Event Event
+}
+
+// Rotation moves a grant from one refresh generation to the next and registers
+// the access token that goes with it.
+type Rotation struct {
+	Grant      secret.ID
+	From       uint32
+	RefreshKey string // key of generation From+1
+	Token      Token
+	Now        time.Time
+	IdleUntil  time.Time
+	Last       Context
+}
+
+// GrantStore keeps consents, codes and grants.
+//
+// A refresh and a revocation of the same grant are serialised: once Revoke has
+// answered, no Issue, Redeem or Rotate for that grant succeeds.
+type GrantStore interface {
+	Consent(ctx context.Context, account secret.ID, client string) (Consent, error) // ErrNotFound
+	Consents(ctx context.Context, account secret.ID) ([]Consent, error)
+	// CreateCode stores c; a non-nil consent is stored (replacing the pair's
+	// row) in the same commit. ErrEnded: the session is not live at c.CreatedAt.
+	CreateCode(ctx context.Context, c Code, consent *Consent, e *Event) error
+	Code(ctx context.Context, id secret.ID) (Code, error) // ErrNotFound; used and expired ones are found until swept
+
+	// Redeem marks the code used by r.Grant, stores the grant, registers the
+	// token and writes the event. Of any number of concurrent calls for one code
+	// one succeeds, the others get ErrUsed. ErrNotFound: unknown or expired at
+	// r.Now. ErrEnded: the code's session is no longer live, or its account is disabled.
+	Redeem(ctx context.Context, r Redemption) error
+	// OpenStanding stores g unless the client has a live standing grant (type
+	// client_credentials), and returns the one that is live afterwards.
+	OpenStanding(ctx context.Context, g Grant, e Event) (Grant, error)
+	Grant(ctx context.Context, id secret.ID) (Grant, error) // ErrNotFound; ended ones are found until swept
+	// Rotate compares the generation with r.From and raises it by one. ErrConflict:
+	// the generation is another. ErrEnded: the grant is not live at r.Now.
+	Rotate(ctx context.Context, r Rotation) error
+	// Issue registers a token. ErrEnded: the grant is not live at i.Now.
+	// ErrConflict: IfGeneration does not hold.
+	Issue(ctx context.Context, i Issue) error
+	// Grants lists live grants by id; zero account and empty client mean any.
+	Grants(ctx context.Context, account secret.ID, client string, p Page) ([]Grant, error)
+}
+
+// Registry answers whether the authority made a token and whether it lives.
+type Registry interface {
+	// Tokens returns the states of the ids that are registered, in any order.
+	// Unknown ids are left out.
+	Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]TokenState, error)
+}
+
+// RevocationStore ends things and keeps the log of what ended.
+type RevocationStore interface {
+	// Revoke changes the records, appends the log and writes the event, in one
+	// commit, and returns the entries it appended. What has ended already is
+	// left alone: with nothing left to end (and nothing else to change) it
+	// returns no entries, writes no event, and no error. ErrConflict: r.Update's version moved.
+	Revoke(ctx context.Context, r Revocation) ([]LogEntry, error)
+	// Log returns entries with Seq > after in order, at most limit.
+	Log(ctx context.Context, after uint64, limit int) ([]LogEntry, error)
+	// Head is the incarnation of the log (a random name of this life of it) and
+	// the highest Seq, 0 when empty.
+	Head(ctx context.Context) (incarnation string, seq uint64, err error)
+	// Live returns every entry whose Until is after now, and the Seq up to which
+	// the answer is complete, as one consistent read.
+	Live(ctx context.Context, now time.Time) (entries []LogEntry, seq uint64, err error)
+	// Revoked returns the log's entry for an id, or ErrNotFound.
+	Revoked(ctx context.Context, k Kind, id secret.ID) (LogEntry, error)
+	// Wait returns once the log holds an entry with Seq > after, or ctx is done.
+	Wait(ctx context.Context, after uint64) error
+}
+
+// KeyStore keeps the sealed keys of all rings.
+type KeyStore interface {
+	Keys(ctx context.Context) ([]Key, error)
+	// CreateKeys stores keys as the first of their ring and algorithm. A key
+	// whose (ring, algorithm) has an active key already is refused with
+	// ErrConflict and none is stored: one node wins.
+	CreateKeys(ctx context.Context, keys []Key, e Event) error
+}
+
+// EventStore is the audit trail.
+type EventStore interface {
+	AppendEvent(ctx context.Context, e Event) error
+	Events(ctx context.Context, f EventFilter, p Page) ([]Event, error) // newest first
+}
+
+// EventFilter narrows Events; empty members match anything.
+type EventFilter struct {
+	Type      EventType
+	AccountID secret.ID
+	ClientID  string
+	Since     time.Time
+}
+
+// Swept says what one slice of upkeep removed.
+type Swept struct {
+	Tokens, Codes, Grants, Sessions, LogEntries, Events int
+	More                                                bool // another slice would find work
+}
+
+// Maintainer is what upkeep and readiness need of a store.
+type Maintainer interface {
+	// Sweep removes what expired before now, at most limit rows of each kind, and
+	// events older than keepEvents. Ended grants and sessions are kept for a
+	// day, so that a late replay is still recognised.
+	Sweep(ctx context.Context, now time.Time, keepEvents time.Duration, limit int) (Swept, error)
+	// Ready writes and reads back, the way serving does.
+	Ready(ctx context.Context, now time.Time) error
+	Close() error
+}
+
+// Store is everything one node needs of its database.
+type Store interface {
+	AccountStore
+	ClientStore
+	SessionStore
+	GrantStore
+	Registry
+	RevocationStore
+	KeyStore
+	EventStore
+	Maintainer
+}

@@ -1,0 +1,33 @@
+package oauth
+
+// Grant types.
+const (
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+	ClientCredentials = "client_credentials"
+)
+
+// Client authentication methods of the token endpoint (RFC 7591 section 2).
+const (
+	ClientSecretBasic = "client_secret_basic"
+	ClientSecretPost  = "client_secret_post"
+	NoAuthentication  = "none"
+)
+
+// Values of token_type_hint (RFC 7009 section 2.1).
+const (
+	HintAccessToken  = "access_token"
+	HintRefreshToken = "refresh_token"
+)
+
+// Bearer is the token type of RFC 6750.
+const Bearer = "Bearer"
+
+// Scope values with a meaning of their own (OpenID Connect Core sections 5.4
+// and 11).
+const (
+	ScopeOpenID        = "openid"
+	ScopeProfile       = "profile"
+	ScopeEmail         = "email"
+	ScopeOfflineAccess = "offline_access"
+)
