@@ -1,0 +1,63 @@
+# The one entry point: `make check` is what CI runs, with the same command.
+
+GOLANGCI_LINT := v2.15.0
+GOVULNCHECK   := v1.9.0
+FUZZTIME      ?= 30s
+
+# Built once per version and compiler, shared by all clones on this machine. They are not
+# tool lines in go.mod, because hundreds of modules of a linter would become part of ours.
+TOOLS := $(dir $(shell go env GOCACHE))jeton-tools/$(shell go env GOVERSION)
+LINT  := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
+VULN  := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
+
+# Where goroutines share state; the root package is always among them.
+RACE := . $(patsubst %,./%/...,$(wildcard revocation jwk jwt \
+	internal/store internal/tokens internal/grants internal/server))
+
+.PHONY: build test race cover fuzz lint vuln bench check run packages
+.NOTPARALLEL:
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/jeton ./cmd/jeton
+
+# JETON_TEST_ALL: a missing browser or server fails the test instead of skipping it.
+test: packages
+	JETON_TEST_ALL=1 go test ./...
+
+race: packages
+	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race $(RACE)
+
+cover: packages
+	JETON_TEST_ALL=1 go test -coverpkg=./... -coverprofile=cover.out ./...
+	go tool cover -func=cover.out | tail -n 1
+
+fuzz:
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | cut -c6-); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); done; done
+
+lint: $(LINT)
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt would change: $$files"; exit 1; }
+	go vet ./...
+	$(LINT) run
+
+# Needs the Go vulnerability database, so it is not part of check.
+vuln: $(VULN)
+	$(VULN) ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+check: lint test race
+
+run:
+	go run ./cmd/jeton dev
+
+packages:
+	@scripts/install-test-packages
+
+$(LINT):
+	GOBIN=$(@D) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+
+$(VULN):
+	GOBIN=$(@D) CGO_ENABLED=0 go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK)
