@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"context"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/secret"
@@ -48,4 +49,11 @@ type Revocation struct {
 	Now    time.Time
 	Until  time.Time // Now + the longest access-token lifetime; for Token its own expiry
 	Event  Event
+}
+
+// Revoker ends things on behalf of the packages that own people and clients.
+// The mint implements it: it fills in Now and Until, commits through
+// RevocationStore, and returns once this node itself refuses what ended.
+type Revoker interface {
+	Revoke(ctx context.Context, r Revocation) error
 }
