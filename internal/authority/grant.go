@@ -27,8 +27,13 @@ type Grant struct {
 	Salt       [16]byte // random per grant, part of the refresh token's MAC
 	RefreshKey string   // id of the `refresh` ring key that made the MAC of this generation
 	Policy     RefreshPolicy
-	RotatedAt  time.Time // when Generation was reached
-	Replays    int       // predecessors in a row that came from another context (c-1 replays)
+	RotatedAt  time.Time   // when Generation was reached
+	Steps      []time.Time // policy tolerant only: when the last generations were reached, newest first, at most 16
+
+	// Generations in a row in which the predecessor came again from another
+	// context, and the last generation in which it did.
+	Replays          int
+	ReplayGeneration uint32
 
 	Stale     bool // claims of the account changed since the last refresh
 	First     Context

@@ -58,10 +58,16 @@ type Issue struct {
 	Token        Token
 	IfGeneration *uint32 // if set, the grant's generation must still be this
 	Now          time.Time
-	// Replays and Last, if Touch is set, are written to the grant with the token.
-	Touch   bool
-	Replays int
-	Last    Context
+	Touch        *GrantTouch // if set, written to the grant with the token
+}
+
+// GrantTouch is what a use of a grant changes besides its generation. LastUsed
+// becomes the time of the use.
+type GrantTouch struct {
+	IdleUntil        time.Time
+	Last             Context
+	Replays          int
+	ReplayGeneration uint32
 }
 
 // Redemption turns a code into a grant with its first token.
@@ -74,7 +80,8 @@ type Redemption struct {
 }
 
 // Rotation moves a grant from one refresh generation to the next and registers
-// the access token that goes with it.
+// the access token that goes with it. RotatedAt and LastUsed become Now, and
+// Stale is cleared.
 type Rotation struct {
 	Grant      secret.ID
 	From       uint32
@@ -83,6 +90,7 @@ type Rotation struct {
 	Now        time.Time
 	IdleUntil  time.Time
 	Last       Context
+	Steps      []time.Time // as Grant.Steps will be
 }
 
 // GrantStore keeps consents, codes and grants.
