@@ -1,7 +1,7 @@
 # The one entry point: `make check` is what CI runs, with the same command.
 
 GOLANGCI_LINT := v2.15.0
-GOVULNCHECK   := v1.9.0
+GOVULNCHECK   := v1.8.0
 FUZZTIME      ?= 30s
 
 # Built once per version and compiler, shared by all clones on this machine. They are not
