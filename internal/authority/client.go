@@ -26,6 +26,7 @@ type Client struct {
 	RefreshIdle     time.Duration // 0 means the authority's default
 	RefreshAbsolute time.Duration // 0 means the authority's default
 	RefreshPolicy   RefreshPolicy // "" means standard
+	RevokeShared    bool          // end a grant whose refresh token two parties use in turn; otherwise only notify
 
 	Disabled  bool
 	Version   int64 // raised by each update; UpdateClient compares it
