@@ -1,0 +1,75 @@
+package admin
+
+import "time"
+
+// ClientSpec is what an operator decides about a client: an app that asks for
+// tokens, or a resource's own identity.
+type ClientSpec struct {
+	ID                     string   `json:"id"`                    // "" lets the authority choose one
+	Name                   string   `json:"name,omitempty"`        // shown on the consent page
+	AuthMethod             string   `json:"auth_method,omitempty"` // client_secret_basic (default), client_secret_post or none
+	GrantTypes             []string `json:"grant_types,omitempty"`
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	Scope                  []string `json:"scope,omitempty"`        // what it may ask for
+	Audience               string   `json:"audience,omitempty"`     // `aud` of its access tokens; "" means the authority's default
+	FirstParty             bool     `json:"first_party,omitempty"`  // no consent page
+	Native                 bool     `json:"native,omitempty"`       // an installed app
+	WithoutPKCE            bool     `json:"without_pkce,omitempty"` // confidential OpenID Connect clients that send a nonce instead
+	IDTokenAlg             string   `json:"id_token_alg,omitempty"` // RS256 (default), ES256 or Ed25519
+	AccessLifetime         Duration `json:"access_lifetime,omitzero"`
+	RefreshIdle            Duration `json:"refresh_idle,omitzero"`
+	RefreshAbsolute        Duration `json:"refresh_absolute,omitzero"`
+	RefreshPolicy          string   `json:"refresh_policy,omitempty"` // standard (default), strict, tolerant or bound
+	Disabled               bool     `json:"disabled,omitempty"`
+}
+
+// NewClient is a client to create. It may hold a secret: never log or format one.
+type NewClient struct {
+	ClientSpec
+	Secret string `json:"secret,omitempty"` // none: a client that needs one gets a random one
+}
+
+// ClientRecord is a client as the authority knows it.
+type ClientRecord struct {
+	ClientSpec
+	Secrets   []ClientSecret `json:"secrets,omitempty"` // newest first
+	Version   int64          `json:"version"`
+	CreatedAt time.Time      `json:"created_at"`
+	UpdatedAt time.Time      `json:"updated_at"`
+}
+
+// ClientSecret says when a secret was made and when it stops working. The
+// authority keeps only its digest.
+type ClientSecret struct {
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: until it is rotated out
+}
+
+// ClientUpdate replaces a client's spec, unless somebody else did since it was
+// read.
+type ClientUpdate struct {
+	ClientSpec
+	Version int64 `json:"version"` // of the ClientRecord that was read
+}
+
+// IssuedClient is the answer that shows a new secret, once. Never log or format
+// one.
+type IssuedClient struct {
+	Client ClientRecord `json:"client"`
+	Secret string       `json:"secret,omitempty"` // none for public clients, and when the caller brought one
+}
+
+// ResourceSpec is an API that accepts tokens.
+type ResourceSpec struct {
+	Audience string   `json:"audience"` // the `aud` of tokens for it
+	Name     string   `json:"name,omitempty"`
+	ClientID string   `json:"client_id,omitempty"` // the client as which it introspects and follows the feed
+	Scope    []string `json:"scope,omitempty"`     // scopes it understands
+}
+
+// Resource is an API as the authority knows it.
+type Resource struct {
+	ResourceSpec
+	CreatedAt time.Time `json:"created_at"`
+}
