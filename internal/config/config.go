@@ -1,0 +1,238 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+// Config is everything an operator can decide about a server. Nothing reads it
+// after the server was made: each package receives its own few fields.
+type Config struct {
+	// The URL of this authority, exactly as clients know it and as the `iss` of
+	// every token says it. https, without query, fragment or trailing slash; it
+	// may have a path. Plain http is accepted for a loopback host, or when
+	// listen.trusted_proxies names who speaks https for us. Required.
+	Issuer string `yaml:"issuer"`
+
+	// Where browsers, apps and APIs reach the authority.
+	Listen Listen `yaml:"listen"`
+
+	// Health, metrics and the admin API, on a listener of their own. Keep it off
+	// the internet.
+	Manage Manage `yaml:"manage"`
+
+	// Where accounts, clients, grants and keys are kept.
+	Store Store `yaml:"store"`
+
+	// Seals private keys at rest: base64 of at least 32 random bytes, for example
+	// from `openssl rand -base64 32`. Whoever has the database and this key can
+	// sign tokens; without it the keys in the database are lost. Required.
+	SealingKey secret.Value `yaml:"sealing_key"`
+
+	// How long tokens live, and what signs them.
+	Tokens Tokens `yaml:"tokens"`
+
+	// How long a browser stays signed in.
+	Sessions Sessions `yaml:"sessions"`
+
+	// Passwords, and how often somebody may guess.
+	SignIn SignIn `yaml:"sign_in"`
+
+	// What guarded APIs follow to learn of revocations.
+	Feed Feed `yaml:"feed"`
+
+	// Which web pages of other origins may call the token, user-info and
+	// revocation endpoints from a browser.
+	CORS CORS `yaml:"cors"`
+
+	// What the server writes to standard error.
+	Log Log `yaml:"log"`
+
+	// The trail of who changed what, and of what went wrong.
+	Audit Audit `yaml:"audit"`
+
+	// How the server stops.
+	Shutdown Shutdown `yaml:"shutdown"`
+
+	// Clients, resources and accounts that are brought to this state at each
+	// start, as `jeton apply` does. Secrets come from secret_file or secret_env,
+	// passwords from password_file or password_env, and never stand here.
+	Provision provision.File `yaml:"provision"`
+}
+
+// Listen is the public listener.
+type Listen struct {
+	// Host and port. An empty host listens on every address.
+	Address string `yaml:"address"`
+
+	// Certificate and key in PEM, read again when they change. Without them the
+	// server speaks plain http, to the trusted proxy that speaks https.
+	TLS TLS `yaml:"tls"`
+
+	// Networks, in CIDR notation, whose X-Forwarded-For is believed. Everyone
+	// else's is ignored.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+}
+
+// TLS names the certificate of the public listener.
+type TLS struct {
+	// File with the certificate and its chain, in PEM.
+	CertFile string `yaml:"cert_file"`
+
+	// File with the private key, in PEM.
+	KeyFile string `yaml:"key_file"`
+}
+
+// Manage is the management listener.
+type Manage struct {
+	// Host and port for /livez, /readyz, /healthz, /metrics and the admin API.
+	Address string `yaml:"address"`
+
+	// Bearer token of the admin API, at least 32 characters. Without one there is
+	// no admin API.
+	AdminToken secret.Value `yaml:"admin_token"`
+}
+
+// Store names the database.
+type Store struct {
+	// sqlite: followed by the path of the database file. The file is made when it
+	// is missing; its directory must exist.
+	URL string `yaml:"url"`
+}
+
+// Tokens holds lifetimes and algorithms.
+type Tokens struct {
+	// Lifetime of access tokens, at most 1h, unless the client has its own.
+	AccessLifetime time.Duration `yaml:"access_lifetime"`
+
+	// Share by which access lifetimes differ from one another, from 0 to 0.5, so
+	// that a fleet does not refresh at once.
+	AccessJitter float64 `yaml:"access_jitter"`
+
+	// Lifetime of ID tokens.
+	IDLifetime time.Duration `yaml:"id_lifetime"`
+
+	// Lifetime of authorization codes, at most 10m.
+	CodeLifetime time.Duration `yaml:"code_lifetime"`
+
+	// A refresh token that was not used for this long is dead.
+	RefreshIdle time.Duration `yaml:"refresh_idle"`
+
+	// A grant ends this long after it was made, however often it is refreshed.
+	RefreshAbsolute time.Duration `yaml:"refresh_absolute"`
+
+	// `aud` of access tokens of clients that have no audience of their own. Empty
+	// means the issuer.
+	DefaultAudience string `yaml:"default_audience"`
+
+	// Algorithm that signs access tokens: ES256 or Ed25519.
+	AccessAlgorithm string `yaml:"access_algorithm"`
+}
+
+// Sessions holds the lifetimes of sign-ins.
+type Sessions struct {
+	// A session that was not used for this long ends.
+	Idle time.Duration `yaml:"idle"`
+
+	// A session ends this long after the sign-in.
+	Absolute time.Duration `yaml:"absolute"`
+}
+
+// SignIn holds the rules for passwords.
+type SignIn struct {
+	// Fewest characters of a new password, at least 8.
+	MinPassword int `yaml:"min_password"`
+
+	// Failures of one login from one network (/24, or /56 of IPv6) that cost
+	// nothing. After them each failure makes the next attempt wait.
+	AccountFailures int `yaml:"account_failures"`
+
+	// Failures from one network, over all logins, that cost nothing.
+	AddressFailures int `yaml:"address_failures"`
+
+	// Failures in a row, over all networks, after which a password works only
+	// from networks where its account was signed in lately. At most 100.
+	Ceiling int `yaml:"ceiling"`
+
+	// The first wait. Each further failure doubles it.
+	Delay time.Duration `yaml:"delay"`
+
+	// The longest wait.
+	MaxDelay time.Duration `yaml:"max_delay"`
+
+	// How long after the last failure, or wait, counting starts afresh.
+	Window time.Duration `yaml:"window"`
+}
+
+// Feed holds the pace of the revocation feed.
+type Feed struct {
+	// Time between heartbeats on a quiet feed. A guard that hears nothing for
+	// several of them stops trusting what it knows.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+}
+
+// CORS names the origins that browsers may call from.
+type CORS struct {
+	// Origins such as https://app.example.com, or * for any. No cookie is ever
+	// accepted from them. /authorize has no such access at all.
+	Origins []string `yaml:"origins"`
+}
+
+// Log says how to write log lines.
+type Log struct {
+	// json or text.
+	Format string `yaml:"format"`
+
+	// debug, info, warn or error.
+	Level slog.Level `yaml:"level"`
+}
+
+// Audit holds the retention of the audit trail.
+type Audit struct {
+	// How long events are kept.
+	Keep time.Duration `yaml:"keep"`
+}
+
+// Shutdown holds the patience of a stop.
+type Shutdown struct {
+	// How long requests that are being answered may take to finish.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Default is the configuration of an empty file. It lacks an issuer and a
+// sealing key, which nobody can choose for the operator.
+func Default() Config {
+	return Config{
+		Listen: Listen{Address: ":8080"},
+		Manage: Manage{Address: "127.0.0.1:8082"},
+		Store:  Store{URL: "sqlite:jeton.db"},
+		Tokens: Tokens{
+			AccessLifetime:  5 * time.Minute,
+			AccessJitter:    0.05,
+			IDLifetime:      5 * time.Minute,
+			CodeLifetime:    time.Minute,
+			RefreshIdle:     14 * 24 * time.Hour,
+			RefreshAbsolute: 90 * 24 * time.Hour,
+			AccessAlgorithm: "ES256",
+		},
+		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour},
+		SignIn: SignIn{
+			MinPassword:     15,
+			AccountFailures: 10,
+			AddressFailures: 100,
+			Ceiling:         100,
+			Delay:           time.Second,
+			MaxDelay:        15 * time.Minute,
+			Window:          15 * time.Minute,
+		},
+		Feed:     Feed{Heartbeat: 500 * time.Millisecond},
+		CORS:     CORS{Origins: []string{"*"}},
+		Log:      Log{Format: "json", Level: slog.LevelInfo},
+		Audit:    Audit{Keep: 90 * 24 * time.Hour},
+		Shutdown: Shutdown{Drain: 10 * time.Second},
+	}
+}
