@@ -2,7 +2,7 @@ package accounts
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -57,7 +57,10 @@ func (a *attempt) begin(ctx context.Context, now time.Time, account authority.Ac
 		return nil
 	}
 	t.Refund(now, a.pair, a.network)
-	return errors.Join(err, lookupErr)
+	if lookupErr != nil {
+		return fmt.Errorf("look up where an account is known: %w", lookupErr)
+	}
+	return err
 }
 
 // unjudged takes the count back: no password was compared.
