@@ -1,0 +1,94 @@
+package endpoint
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/jetonhq/jeton/oauth"
+	"github.com/jetonhq/jeton/revocation"
+)
+
+// subscriberPatience is how long a write to a subscriber may take. One that is
+// slower is dropped: it reconnects and resumes without loss.
+const subscriberPatience = 2 * time.Second
+
+// maxPoll bounds the wait of a long poll.
+const maxPoll = 30 * time.Second
+
+// revocations is the feed: server-sent events, or one answer of a long poll
+// when ?wait is given. Package revocation describes the protocol.
+func (h *Handler) revocations(w http.ResponseWriter, r *http.Request) error {
+	if _, err := h.resource(r); err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	after := query.Get("after")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		after = last
+	}
+	var at revocation.Cursor
+	if after != "" {
+		var err error
+		if at, err = revocation.ParseCursor(after); err != nil {
+			return oauth.RefuseCause(oauth.InvalidRequest, "the cursor is malformed", err)
+		}
+	}
+	if query.Has("wait") {
+		return h.poll(w, r, at, query.Get("wait"))
+	}
+	return h.stream(w, r, at)
+}
+
+func (h *Handler) poll(w http.ResponseWriter, r *http.Request, at revocation.Cursor, wait string) error {
+	d, err := time.ParseDuration(wait)
+	if err != nil || d < 0 {
+		return oauth.RefuseCause(oauth.InvalidRequest, "wait is not a duration", err)
+	}
+	p, err := h.cfg.Feed.Poll(r.Context(), at, min(d, maxPoll))
+	if err != nil {
+		return err
+	}
+	b, err := revocation.AppendPoll(nil, p)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(b)
+	return err
+}
+
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, at revocation.Cursor) error {
+	ctx := r.Context()
+	sub, chunk, err := h.cfg.Feed.Subscribe(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // nginx must not collect the stream
+	w.WriteHeader(http.StatusOK)
+	out := http.NewResponseController(w)
+	for {
+		_ = out.SetWriteDeadline(time.Now().Add(subscriberPatience + time.Duration(len(chunk)>>20)*time.Second))
+		if _, err := w.Write(chunk); err != nil {
+			return nil // gone, or too slow: it will come back
+		}
+		if err := out.Flush(); err != nil {
+			return nil
+		}
+		select {
+		case <-h.cfg.Stopping:
+			return nil
+		default:
+		}
+		if chunk, err = sub.Next(ctx); err != nil {
+			if ctx.Err() == nil {
+				h.cfg.Logger.ErrorContext(ctx, "feed subscription ended", "error", err)
+			}
+			return nil
+		}
+	}
+}

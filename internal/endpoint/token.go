@@ -1,0 +1,42 @@
+package endpoint
+
+import (
+	"net/http"
+
+	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/grants"
+	"github.com/jetonhq/jeton/oauth"
+)
+
+// token is the token endpoint (OAuth 2.1 section 3.2).
+func (h *Handler) token(w http.ResponseWriter, r *http.Request) error {
+	req, err := h.decodeToken(w, r)
+	if err != nil {
+		return err
+	}
+	issued, err := h.cfg.Grants.Exchange(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, oauth.TokenResponse{
+		AccessToken: issued.AccessToken.Reveal(), TokenType: oauth.Bearer, ExpiresIn: issued.ExpiresIn,
+		Scope: issued.Scope.String(), RefreshToken: issued.RefreshToken.Reveal(), IDToken: issued.IDToken.Reveal(),
+	})
+}
+
+func (h *Handler) decodeToken(w http.ResponseWriter, r *http.Request) (grants.Request, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return grants.Request{}, err
+	}
+	credentials, err := clients.ParseCredentials(r.Header.Values("Authorization"), form)
+	if err != nil {
+		return grants.Request{}, err
+	}
+	addr, from := h.cfg.Caller(r)
+	return grants.Request{
+		Credentials: credentials, GrantType: form.Get("grant_type"), Code: form.Get("code"),
+		RedirectURI: form.Get("redirect_uri"), CodeVerifier: form.Get("code_verifier"),
+		RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Addr: addr, Context: from,
+	}, nil
+}

@@ -1,0 +1,86 @@
+package endpoint
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/oauth"
+)
+
+// person is the userinfo answer (OpenID Connect Core section 5.3.2). Claims
+// that were not consented to, or are empty, are left out.
+type person struct {
+	Subject           string `json:"sub"`
+	Name              string `json:"name,omitempty"`
+	PreferredUsername string `json:"preferred_username,omitempty"`
+	UpdatedAt         int64  `json:"updated_at,omitempty"`
+	Email             string `json:"email,omitempty"`
+	EmailVerified     *bool  `json:"email_verified,omitempty"`
+}
+
+// userinfo answers who the token is about. The token's audience is an API, or
+// this authority: its openid scope is what allows the question.
+func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
+	token, err := bearerToken(w, r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	_, from := h.cfg.Caller(r)
+	t, err := h.cfg.Tokens.Check(ctx, token, from)
+	if reason := tokens.ReasonOf(err); reason != "" {
+		return &bearerError{code: oauth.InvalidToken, reason: reason, cause: err}
+	}
+	if err != nil {
+		return err
+	}
+	scope, _ := oauth.ParseScope(t.Claims.Scope)
+	if !scope.Has(oauth.ScopeOpenID) {
+		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: "insufficient_scope"}
+	}
+	a, err := h.cfg.Tokens.Person(ctx, t.Claims.Subject, scope)
+	if errors.Is(err, authority.ErrNotFound) {
+		return &bearerError{code: oauth.InvalidToken, reason: "revoked", cause: err}
+	}
+	if err != nil {
+		return err
+	}
+	p := person{Subject: a.Subject()}
+	if scope.Has(oauth.ScopeProfile) {
+		p.Name, p.PreferredUsername, p.UpdatedAt = a.Name, a.Login, a.UpdatedAt.Unix()
+	}
+	if scope.Has(oauth.ScopeEmail) && a.Email != "" {
+		p.Email, p.EmailVerified = a.Email, &a.EmailVerified
+	}
+	return writeJSON(w, p)
+}
+
+// bearerToken takes the token from the Authorization header, or from the body
+// of a form POST, but not from both and never from the URL (RS-1, RS-2).
+func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
+	var fromBody string
+	if r.Method == http.MethodPost && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "application/x-www-form-urlencoded") {
+		form, err := readForm(w, r)
+		if err != nil {
+			return "", &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: err}
+		}
+		fromBody = form.Get("access_token")
+	}
+	values := r.Header.Values("Authorization")
+	switch {
+	case len(values) > 1 || len(values) == 1 && fromBody != "":
+		return "", &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: errors.New("two tokens in one request")}
+	case len(values) == 0 && fromBody == "":
+		return "", &bearerError{reason: "missing_token"}
+	case len(values) == 0:
+		return fromBody, nil
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, oauth.Bearer) {
+		return "", &bearerError{reason: "missing_token"}
+	}
+	return strings.TrimLeft(token, " "), nil
+}

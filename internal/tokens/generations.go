@@ -1,0 +1,250 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/oauth"
+)
+
+// lockstep is how many generations in a row must see their predecessor again
+// from another context before two parties are assumed to share the token.
+const lockstep = 3
+
+// keptSteps is how many generation times a grant of policy tolerant remembers.
+const keptSteps = 16
+
+// errRefused is the one refusal of a refresh token: it never says why, the
+// cause is for the log.
+func errRefused(cause string) error {
+	return oauth.RefuseCause(oauth.InvalidGrant, "the refresh token is invalid, expired or revoked", errors.New(cause))
+}
+
+// Refresh answers a presented refresh token (DESIGN 4.2). want is the requested
+// scope, nil for the granted one.
+//
+//	g = c      rotate to c+1
+//	g = c-1    the same token of generation c again, no second branch
+//	g <= c-2   replay: the grant ends
+//	MAC wrong  refused, nothing is touched
+//	g > c      refused, and recorded: was the database restored from a backup?
+func (s *Service) Refresh(ctx context.Context, presented string, client authority.Client, want oauth.Scope, from authority.Context) (Issued, error) {
+	r, err := parseRefresh(presented)
+	if err != nil {
+		return Issued{}, errRefused("not of the form of a refresh token")
+	}
+	// A lost compare-and-swap means another caller moved the generation: look
+	// again, and be answered as its predecessor. Each round follows somebody
+	// else's success, so the loop ends.
+	for {
+		g, err := s.presentedGrant(ctx, r, client)
+		if err != nil {
+			return Issued{}, err
+		}
+		scope := oauth.Scope(g.Scope)
+		if want != nil {
+			if !want.Within(scope) {
+				return Issued{}, oauth.Refuse(oauth.InvalidScope, "the scope is wider than the one granted")
+			}
+			scope = want
+		}
+		issued, err := s.answerGeneration(ctx, r, g, client, scope, from)
+		switch {
+		case errors.Is(err, authority.ErrConflict):
+			if err := ctx.Err(); err != nil {
+				return Issued{}, err
+			}
+			continue
+		case errors.Is(err, authority.ErrEnded), errors.Is(err, authority.ErrNotFound):
+			return Issued{}, errRefused("the grant ended meanwhile")
+		}
+		return issued, err
+	}
+}
+
+// presentedGrant finds the live grant of a refresh token that is truly ours and
+// the client's.
+func (s *Service) presentedGrant(ctx context.Context, r refreshToken, client authority.Client) (authority.Grant, error) {
+	g, err := s.cfg.Store.Grant(ctx, r.grant)
+	if errors.Is(err, authority.ErrNotFound) {
+		return g, errRefused("no such grant")
+	}
+	if err != nil {
+		return g, fmt.Errorf("tokens: grant of a refresh token: %w", err)
+	}
+	switch {
+	case !g.HasRefresh || !s.refreshIsOurs(r, g):
+		return g, errRefused("the MAC is wrong")
+	case g.ClientID != client.ID: // SPECS REF-1
+		return g, errRefused("it belongs to another client")
+	case !g.EndedAt.IsZero():
+		return g, errRefused("the grant has ended: " + g.EndReason)
+	case !g.Live(s.cfg.Now()):
+		return g, errRefused("the grant has expired")
+	}
+	return g, nil
+}
+
+func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context) (Issued, error) {
+	now := s.cfg.Now()
+	switch c := g.Generation; {
+	case r.generation > c:
+		e := s.newEvent(authority.EventRefreshFromFuture, clientActor(client.ID), g, from)
+		e.Data = map[string]string{"presented": strconv.FormatUint(uint64(r.generation), 10), "current": strconv.FormatUint(uint64(c), 10)}
+		s.record(ctx, e)
+		return Issued{}, errRefused("its generation is ahead of the record")
+	case r.generation == c && g.Policy == authority.RefreshBound:
+		return s.again(ctx, g, client, scope, from, false)
+	case r.generation == c:
+		return s.rotate(ctx, g, client, scope, from)
+	case r.generation == c-1 && g.Policy != authority.RefreshStrict,
+		r.generation == c-1 && now.Sub(g.RotatedAt) <= s.cfg.StrictWindow,
+		g.Policy == authority.RefreshTolerant && s.recentlySuperseded(g, r.generation, now):
+		return s.again(ctx, g, client, scope, from, true)
+	}
+	return Issued{}, s.endReplayed(ctx, g, client, r.generation, from)
+}
+
+// rotate steps to the next generation: compare-and-swap, with the new access
+// token in the same commit.
+func (s *Service) rotate(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context) (Issued, error) {
+	key, err := s.activeRefreshKey()
+	if err != nil {
+		return Issued{}, err
+	}
+	token, row, err := s.accessToken(g, scope, s.lifetime(client))
+	if err != nil {
+		return Issued{}, err
+	}
+	now := s.cfg.Now()
+	next := g
+	next.Generation, next.RefreshKey = g.Generation+1, key.ID()
+	rotation := authority.Rotation{
+		Grant: g.ID, From: g.Generation, RefreshKey: key.ID(), Token: row, Now: now, Last: from,
+		IdleUntil: minTime(now.Add(s.refreshIdle(client)), g.ExpiresAt),
+	}
+	if g.Policy == authority.RefreshTolerant {
+		steps := append([]time.Time{now}, g.Steps...)
+		rotation.Steps = steps[:min(len(steps), keptSteps)]
+	}
+	issued, err := s.assemble(next, client, scope, token, row, g.SessionID, "")
+	if err != nil {
+		return Issued{}, err
+	}
+	if err := s.cfg.Store.Rotate(ctx, rotation); err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
+}
+
+// again answers without a step: the refresh token of the current generation,
+// recomputed, and a new access token. With predecessor set, the presented one
+// was older than the current, and a presenter from another context is noted.
+func (s *Service) again(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context, predecessor bool) (Issued, error) {
+	token, row, err := s.accessToken(g, scope, s.lifetime(client))
+	if err != nil {
+		return Issued{}, err
+	}
+	now := s.cfg.Now()
+	touch := &authority.GrantTouch{
+		IdleUntil: minTime(now.Add(s.refreshIdle(client)), g.ExpiresAt),
+		Last:      g.Last, Replays: g.Replays, ReplayGeneration: g.ReplayGeneration,
+	}
+	shared := false
+	if predecessor && elsewhere(from, g.Last) {
+		shared = noteReplay(touch, g)
+	} else {
+		touch.Last = from
+	}
+	if shared && client.RevokeShared {
+		return Issued{}, s.endShared(ctx, g, client, from)
+	}
+	issued, err := s.assemble(g, client, scope, token, row, g.SessionID, "")
+	if err != nil {
+		return Issued{}, err
+	}
+	generation := g.Generation
+	if err := s.cfg.Store.Issue(ctx, authority.Issue{Token: row, IfGeneration: &generation, Now: now, Touch: touch}); err != nil {
+		return Issued{}, err
+	}
+	if shared {
+		e := s.newEvent(authority.EventRefreshShared, clientActor(client.ID), g, from)
+		e.Data = contexts(g)
+		s.record(ctx, e)
+	}
+	return issued, nil
+}
+
+// noteReplay counts generations in a row whose predecessor came again from
+// elsewhere, and reports whether this one completes the pattern.
+func noteReplay(touch *authority.GrantTouch, g authority.Grant) bool {
+	switch {
+	case g.Replays > 0 && g.ReplayGeneration == g.Generation:
+		return false // counted already
+	case g.Replays > 0 && g.ReplayGeneration+1 == g.Generation:
+		touch.Replays = g.Replays + 1
+	default:
+		touch.Replays = 1
+	}
+	touch.ReplayGeneration = g.Generation
+	return touch.Replays == lockstep
+}
+
+// elsewhere reports whether both network and user agent differ: one alone
+// changes in honest lives too.
+func elsewhere(a, b authority.Context) bool {
+	return a.Network != b.Network && a.UserAgent != b.UserAgent
+}
+
+// recentlySuperseded reports whether the successor of a generation was first
+// used within the tolerant window. Steps[0] is when the current generation was
+// reached, Steps[1] the one before, and so on.
+func (s *Service) recentlySuperseded(g authority.Grant, generation uint32, now time.Time) bool {
+	if generation+2 > g.Generation {
+		return true // the immediate predecessor
+	}
+	i := int(g.Generation - generation - 2)
+	return i < len(g.Steps) && now.Sub(g.Steps[i]) <= s.cfg.TolerantWindow
+}
+
+// endReplayed ends the grant of a replayed refresh token; the session stays
+// (RFC 9700 section 4.14.2, SPECS 20.7).
+func (s *Service) endReplayed(ctx context.Context, g authority.Grant, client authority.Client, presented uint32, from authority.Context) error {
+	e := s.newEvent(authority.EventRefreshReused, clientActor(client.ID), g, from)
+	e.Data = contexts(g)
+	e.Data["presented"] = strconv.FormatUint(uint64(presented), 10)
+	if err := s.endGrant(ctx, g, "refresh_token_reused", e); err != nil {
+		return err
+	}
+	return errRefused("replay of an older generation: the grant was ended")
+}
+
+func (s *Service) endShared(ctx context.Context, g authority.Grant, client authority.Client, from authority.Context) error {
+	e := s.newEvent(authority.EventRefreshShared, clientActor(client.ID), g, from)
+	e.Data = contexts(g)
+	if err := s.endGrant(ctx, g, "refresh_token_shared", e); err != nil {
+		return err
+	}
+	return errRefused("two parties use the token in turn: the grant was ended")
+}
+
+func (s *Service) endGrant(ctx context.Context, g authority.Grant, reason string, e authority.Event) error {
+	e.Reason = reason
+	err := s.Revoke(ctx, authority.Revocation{Grant: g.ID, Reason: reason, Event: e})
+	if err != nil {
+		return fmt.Errorf("tokens: end grant (%s): %w", reason, err)
+	}
+	return nil
+}
+
+// contexts describes the other party of a replay.
+func contexts(g authority.Grant) map[string]string {
+	return map[string]string{
+		"current":      strconv.FormatUint(uint64(g.Generation), 10),
+		"last_network": g.Last.Network, "last_user_agent": g.Last.UserAgent,
+	}
+}

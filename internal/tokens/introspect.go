@@ -1,0 +1,155 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/revocation"
+)
+
+// Reasons for which a token is refused, as far as the authority finds them.
+// They are the stable codes of the guard's table.
+const (
+	ReasonRevoked      = "revoked"
+	ReasonSessionEnded = "session_ended"
+	ReasonUnknown      = "unknown_token"
+	ReasonKeyRevoked   = "key_revoked"
+)
+
+// Refused says that a token is not accepted, and why, in one stable code.
+type Refused struct {
+	Reason string
+	Cause  error // for the log
+}
+
+func (r *Refused) Error() string {
+	if r.Cause != nil {
+		return r.Reason + ": " + r.Cause.Error()
+	}
+	return r.Reason
+}
+
+func (r *Refused) Unwrap() error { return r.Cause }
+
+// ReasonOf returns the code of the *Refused in err's chain, or "".
+func ReasonOf(err error) string {
+	if r, ok := errors.AsType[*Refused](err); ok {
+		return r.Reason
+	}
+	return ""
+}
+
+// Check verifies an access token and holds it against the view and the
+// registry. A token that is not alive gives a *Refused; any other error is a
+// failure to find out.
+func (s *Service) Check(ctx context.Context, token string, from authority.Context) (*jwt.Token, error) {
+	t, err := s.access.Verify(ctx, token)
+	if err != nil {
+		return nil, &Refused{Reason: jwt.ReasonOf(err), Cause: err}
+	}
+	jti, gid, sid := tokenIDs(t.Claims)
+	if s.cfg.View.KeyRevoked(t.Header.KeyID) {
+		return nil, &Refused{Reason: ReasonKeyRevoked}
+	}
+	if v := s.cfg.View.Revoked(revocation.ID(jti), revocation.ID(gid), revocation.ID(sid)); v.Hit() {
+		return nil, &Refused{Reason: reasonOfKind(authority.Kind(v.Kind.String()))}
+	}
+	states, err := s.cfg.Store.Tokens(ctx, []secret.ID{jti})
+	if err != nil {
+		return nil, fmt.Errorf("tokens: registry: %w", err)
+	}
+	state, known := states[jti]
+	reason, err := s.judge(ctx, jti, secret.ShortDigest(token), state, known)
+	if err != nil {
+		return nil, err
+	}
+	if reason == ReasonUnknown {
+		s.forgery(ctx, t.Header.KeyID, jti, from)
+	}
+	if reason != "" {
+		return nil, &Refused{Reason: reason}
+	}
+	return t, nil
+}
+
+// judge decides what the registry says of a token: "" for alive.
+func (s *Service) judge(ctx context.Context, jti secret.ID, digest [16]byte, state authority.TokenState, known bool) (string, error) {
+	switch {
+	case known && !secret.Equal(state.Digest[:], digest[:]):
+		return ReasonUnknown, nil
+	case known && state.GrantEnded:
+		return ReasonRevoked, nil
+	case known:
+		return "", nil
+	}
+	// The row of a revoked token is gone; the log still knows it.
+	_, err := s.cfg.Store.Revoked(ctx, authority.KindToken, jti)
+	switch {
+	case err == nil:
+		return ReasonRevoked, nil
+	case errors.Is(err, authority.ErrNotFound):
+		return ReasonUnknown, nil
+	}
+	return "", fmt.Errorf("tokens: revocation log: %w", err)
+}
+
+func reasonOfKind(k authority.Kind) string {
+	switch k {
+	case authority.KindSession:
+		return ReasonSessionEnded
+	case authority.KindKey:
+		return ReasonKeyRevoked
+	case authority.KindToken, authority.KindGrant:
+	}
+	return ReasonRevoked
+}
+
+// tokenIDs reads the ids of a verified token; absent ones are zero. A token
+// signed with a stolen key may carry anything: what does not parse stays zero
+// and is then not in the registry.
+func tokenIDs(c jwt.Claims) (jti, gid, sid secret.ID) {
+	jti, _ = secret.ParseID(c.ID)
+	gid, _ = secret.ParseID(c.GrantID)
+	sid, _ = secret.ParseID(c.SessionID)
+	return jti, gid, sid
+}
+
+// forgery raises the event for a token that verifies but was never issued:
+// someone may hold a signing key. At most one event a second is written, with
+// the number of sightings it stands for, so that a flood cannot fill the disk.
+func (s *Service) forgery(ctx context.Context, kid string, jti secret.ID, from authority.Context) {
+	now := s.cfg.Now()
+	n, ok := s.forged.take(now)
+	if !ok {
+		return
+	}
+	s.cfg.Logger.WarnContext(ctx, "a token verifies but was never issued: someone may hold a signing key", "kid", kid, "jti", jti.String())
+	s.record(ctx, authority.Event{
+		ID: secret.NewID(now), Type: authority.EventForgedToken, Actor: authority.System, TokenID: jti, Context: from,
+		Data: map[string]string{"kid": kid, "sightings": fmt.Sprint(n)},
+	})
+}
+
+// forgedLimit lets one event a second through and counts the rest.
+type forgedLimit struct {
+	mu      sync.Mutex
+	last    time.Time // guarded by mu, as is waiting
+	waiting int
+}
+
+func (f *forgedLimit) take(now time.Time) (sightings int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting++
+	if !f.last.IsZero() && now.Sub(f.last) < time.Second {
+		return 0, false
+	}
+	f.last, sightings, f.waiting = now, f.waiting, 0
+	return sightings, true
+}
