@@ -46,18 +46,18 @@ func (m *material) wire() wire {
 // section 4). Private members are never part of it. HMAC keys have no public
 // form and answer [ErrPrivateKey].
 func (k *Key) MarshalJSON() ([]byte, error) {
-	if k.m.public == nil {
+	if k.m().public == nil {
 		return nil, ErrPrivateKey
 	}
-	return json.Marshal(k.m.wire())
+	return json.Marshal(k.m().wire())
 }
 
 // MarshalPrivate writes the JWK with its private members, to be sealed and
 // stored; [ParsePrivate] reads it. A key that signs elsewhere (a KMS) cannot be
 // written and answers [ErrNoPrivateKey], as a public key does.
 func (k *Key) MarshalPrivate() ([]byte, error) {
-	w := k.m.wire()
-	switch key := k.m.signer.(type) {
+	w := k.m().wire()
+	switch key := k.m().signer.(type) {
 	case *ecdsa.PrivateKey:
 		d, err := key.Bytes()
 		if err != nil {
@@ -76,10 +76,10 @@ func (k *Key) MarshalPrivate() ([]byte, error) {
 		w.D, w.P, w.Q = b64(key.D.Bytes()), b64(key.Primes[0].Bytes()), b64(key.Primes[1].Bytes())
 		w.DP, w.DQ, w.QI = b64(own.Precomputed.Dp.Bytes()), b64(own.Precomputed.Dq.Bytes()), b64(own.Precomputed.Qinv.Bytes())
 	case nil:
-		if k.m.secret == nil {
+		if k.m().secret == nil {
 			return nil, ErrNoPrivateKey
 		}
-		w.K = b64(k.m.secret)
+		w.K = b64(k.m().secret)
 	default:
 		return nil, ErrNoPrivateKey
 	}

@@ -26,10 +26,15 @@ const (
 // It is immutable and safe for concurrent use. The zero Key is not usable; keys
 // come from [New], [Generate], [Parse] and [ParsePrivate].
 type Key struct {
-	// The material is behind a pointer and has no exported field, so that
-	// printing a struct that contains a Key by reflection shows an address.
-	m *material
+	// Two pointers, because one is not enough: a struct that holds a Key in an
+	// unexported field is printed by reflection, past the methods below, and for
+	// a verb that does not fit (%s) fmt follows one pointer to a struct.
+	p **material
 }
+
+func newKey(m *material) *Key { return &Key{&m} }
+
+func (k *Key) m() *material { return *k.p }
 
 type material struct {
 	kid    string
@@ -87,7 +92,7 @@ func New(alg Algorithm, key any) (*Key, error) {
 	}
 	m.thumb = m.thumbprint()
 	m.kid = m.thumb
-	return &Key{m}, nil
+	return newKey(m), nil
 }
 
 // Generate makes a fresh random key: RSA of 2048 bits, HMAC secrets as long as
@@ -177,35 +182,35 @@ func (m *material) setSecret(secret []byte) error {
 
 // ID is the key's id (kid): the thumbprint unless [Key.WithID] or the JWK said
 // otherwise. It is an opaque string, at times chosen by somebody else.
-func (k *Key) ID() string { return k.m.kid }
+func (k *Key) ID() string { return k.m().kid }
 
 // Algorithm is the one algorithm of the key.
-func (k *Key) Algorithm() Algorithm { return k.m.alg }
+func (k *Key) Algorithm() Algorithm { return k.m().alg }
 
 // Use is the "use" member of the JWK the key was read from: "sig", or empty if
 // it had none. Keys that were made here are "sig".
-func (k *Key) Use() string { return k.m.use }
+func (k *Key) Use() string { return k.m().use }
 
 // Private reports whether the key can sign.
-func (k *Key) Private() bool { return k.m.signer != nil || k.m.secret != nil }
+func (k *Key) Private() bool { return k.m().signer != nil || k.m().secret != nil }
 
 // Thumbprint is the RFC 7638 SHA-256 thumbprint, base64url. The thumbprint of an
 // HMAC secret identifies it; it is safe to show because secrets are at least 32
 // bytes.
-func (k *Key) Thumbprint() string { return k.m.thumb }
+func (k *Key) Thumbprint() string { return k.m().thumb }
 
 // Public is the key without its private part. An HMAC key has no public part:
 // the result is nil.
 func (k *Key) Public() *Key {
-	if k.m.public == nil {
+	if k.m().public == nil {
 		return nil
 	}
-	if k.m.signer == nil {
+	if k.m().signer == nil {
 		return k
 	}
-	m := *k.m
+	m := *k.m()
 	m.signer = nil
-	return &Key{&m}
+	return newKey(&m)
 }
 
 // WithID is the same key under an explicit id, at most [MaxIDLength] bytes.
@@ -213,9 +218,9 @@ func (k *Key) WithID(kid string) (*Key, error) {
 	if err := checkID(kid); err != nil {
 		return nil, err
 	}
-	m := *k.m
+	m := *k.m()
 	m.kid = kid
-	return &Key{&m}, nil
+	return newKey(&m), nil
 }
 
 // Pin is the key under the algorithm alg. A key whose algorithm was named (by
@@ -224,24 +229,24 @@ func (k *Key) WithID(kid string) (*Key, error) {
 // or the algorithm of its curve, and may be pinned to another one that fits its
 // type: once, by whoever registered the key, not by the header of a token.
 func (k *Key) Pin(alg Algorithm) (*Key, error) {
-	if k.m.alg == alg && k.m.stated {
+	if k.m().alg == alg && k.m().stated {
 		return k, nil
 	}
 	t, ok := alg.traits()
-	if !ok || k.m.stated || t.kty != k.m.traits.kty || t.crv != k.m.traits.crv || t.family == familyHMAC {
+	if !ok || k.m().stated || t.kty != k.m().traits.kty || t.crv != k.m().traits.crv || t.family == familyHMAC {
 		return nil, ErrAlgorithm
 	}
-	m := *k.m
+	m := *k.m()
 	m.alg, m.traits, m.stated = alg, t, true
-	return &Key{&m}, nil
+	return newKey(&m), nil
 }
 
 // String is the key's algorithm and id.
 func (k Key) String() string {
-	if k.m == nil {
+	if k.p == nil {
 		return "jwk.Key(none)"
 	}
-	return "jwk.Key(" + string(k.m.alg) + " " + k.m.kid + ")"
+	return "jwk.Key(" + string(k.m().alg) + " " + k.m().kid + ")"
 }
 
 // Format prints what String says, whatever the verb.

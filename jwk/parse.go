@@ -299,7 +299,7 @@ func (m members) build(key any) (*Key, error) {
 		}
 		return nil, err
 	}
-	k.m.stated, k.m.use = name != "", use // k is not shared yet
+	k.m().stated, k.m().use = name != "", use // k is not shared yet
 	if kid != "" {
 		return k.WithID(kid)
 	}

@@ -36,7 +36,7 @@ var _ Source = (*Set)(nil)
 func NewSet(keys ...*Key) (*Set, error) {
 	s := &Set{keys: make([]*Key, 0, len(keys)), byID: make(map[string][]*Key, len(keys))}
 	for _, k := range keys {
-		if k == nil || k.m == nil {
+		if k == nil || k.p == nil {
 			return nil, fmt.Errorf("%w: no key", ErrMalformed)
 		}
 		s.keys = append(s.keys, k)

@@ -37,7 +37,7 @@ func pssOptions(h crypto.Hash) *rsa.PSSOptions {
 // signatures are hedged by the standard library, so two of the same message
 // differ. It fails with [ErrNoPrivateKey], or with what the signer reports.
 func (k *Key) Sign(message []byte) ([]byte, error) {
-	m := k.m
+	m := k.m()
 	if !k.Private() {
 		return nil, ErrNoPrivateKey
 	}
@@ -76,7 +76,7 @@ func (k *Key) Sign(message []byte) ([]byte, error) {
 // signature with a zero half, is refused before any arithmetic. The error is
 // [ErrSignature].
 func (k *Key) Verify(message, sig []byte) error {
-	m := k.m
+	m := k.m()
 	if len(sig) != k.SignatureSize() {
 		return ErrSignature
 	}
@@ -107,13 +107,13 @@ func (k *Key) Verify(message, sig []byte) error {
 
 // SignatureSize is the length in bytes of each of the key's signatures.
 func (k *Key) SignatureSize() int {
-	switch k.m.traits.family {
+	switch k.m().traits.family {
 	case familyECDSA:
-		return 2 * k.m.traits.size
+		return 2 * k.m().traits.size
 	case familyPKCS1, familyPSS:
-		return k.m.public.(*rsa.PublicKey).Size()
+		return k.m().public.(*rsa.PublicKey).Size()
 	default:
-		return k.m.traits.size
+		return k.m().traits.size
 	}
 }
 
