@@ -23,14 +23,22 @@ type cost struct {
 	Threads uint8
 }
 
-// current is the cost of new hashes (OWASP password storage, 2026). Raising it
-// raises every stored hash at the owner's next sign-in.
-var current = cost{Memory: 19456, Time: 2, Threads: 1}
+// Cost of new hashes (OWASP password storage, 2026). Raising it raises every
+// stored hash at the owner's next sign-in.
+const (
+	memoryNow  = 19456 // KiB
+	timeNow    = 2
+	threadsNow = 1
+	saltSize   = 16
+	tagSize    = 32
+)
 
-const saltSize, tagSize = 16, 32
-
-// A stored hash must not be able to take the process down.
-var most = cost{Memory: 1 << 18, Time: 16, Threads: 16}
+// A stored hash that costs more is refused: it could take the process down.
+const (
+	memoryMost  = 1 << 18 // KiB
+	timeMost    = 16
+	threadsMost = 16
+)
 
 // below reports whether c is cheaper for a guesser than want in any respect.
 func (c cost) below(want cost) bool {
@@ -67,8 +75,8 @@ func parseHash(s string) (phc, error) {
 	switch {
 	case saltErr != nil || tagErr != nil || version != argon2.Version || h.String() != s,
 		len(h.salt) < 8 || len(h.salt) > 64 || len(h.tag) < 16 || len(h.tag) > 64,
-		h.Time < 1 || h.Time > most.Time || h.Threads < 1 || h.Threads > most.Threads,
-		h.Memory < 8*uint32(h.Threads) || h.Memory > most.Memory:
+		h.Time < 1 || h.Time > timeMost || h.Threads < 1 || h.Threads > threadsMost,
+		h.Memory < 8*uint32(h.Threads) || h.Memory > memoryMost:
 		return phc{}, errHash
 	}
 	return h, nil
@@ -80,6 +88,7 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int64
 	queue   int64
+	now     cost
 	nobody  phc // checked when there is no hash to check, so that the work is the same
 	derive  func(password string, h phc) []byte
 }
@@ -91,10 +100,12 @@ func newHasher(concurrency, queue int) *hasher {
 	if queue == 0 {
 		queue = 64
 	}
+	now := cost{Memory: memoryNow, Time: timeNow, Threads: threadsNow}
 	return &hasher{
 		slots:  make(chan struct{}, concurrency),
 		queue:  int64(queue),
-		nobody: phc{cost: current, salt: secret.Bytes(saltSize), tag: secret.Bytes(tagSize)},
+		now:    now,
+		nobody: phc{cost: now, salt: secret.Bytes(saltSize), tag: secret.Bytes(tagSize)},
 		derive: argon,
 	}
 }
@@ -126,7 +137,7 @@ func (k *hasher) run(ctx context.Context, password string, h phc) ([]byte, error
 
 // hash makes the stored form of a normalised password.
 func (k *hasher) hash(ctx context.Context, password string) (string, error) {
-	h := phc{cost: current, salt: secret.Bytes(saltSize), tag: make([]byte, tagSize)}
+	h := phc{cost: k.now, salt: secret.Bytes(saltSize), tag: make([]byte, tagSize)}
 	tag, err := k.run(ctx, password, h)
 	if err != nil {
 		return "", err
@@ -149,5 +160,5 @@ func (k *hasher) verify(ctx context.Context, password, stored string) (ok, weak 
 	if err != nil {
 		return false, false, err
 	}
-	return secret.Equal(tag, h.tag) && real, h.below(current) || len(h.tag) < tagSize, nil
+	return secret.Equal(tag, h.tag) && real, h.below(k.now) || len(h.tag) < tagSize, nil
 }

@@ -66,10 +66,10 @@ func (s *Service) newPassword(p secret.Value, context ...string) (string, error)
 	return password, nil
 }
 
-// period is the length of the shortest unit whose repetition (the last one may
-// be cut off) is p.
+// period is the length of the shortest unit that p repeats at least one and a
+// half times, the last one cut off where p ends; or the length of p.
 func period(p []rune) int {
-	for n := 1; n < len(p); n++ {
+	for n := 1; n*3 <= len(p)*2; n++ {
 		repeats := true
 		for i := n; i < len(p) && repeats; i++ {
 			repeats = p[i] == p[i-n]

@@ -7,14 +7,13 @@ import "net/netip"
 // IPv6 address, "" when there is no address. It has no zone and no host part,
 // so it may be kept where an address may not.
 func Network(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
 	addr = addr.Unmap()
 	bits := 56
 	if addr.Is4() {
 		bits = 24
 	}
-	prefix, err := addr.WithZone("").Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return prefix.String()
+	return netip.PrefixFrom(addr.WithZone(""), bits).Masked().String()
 }
