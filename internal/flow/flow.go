@@ -7,12 +7,22 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/tokens"
 )
 
-// Clients finds registered clients.
+// Clients is what a Flow asks about registered clients; clients.Service answers.
 type Clients interface {
 	// Lookup returns authority.ErrNotFound for an unknown client.
 	Lookup(ctx context.Context, id string) (authority.Client, error)
+	// AudienceOf is the `aud` of access tokens for the client.
+	AudienceOf(c authority.Client) string
+}
+
+// Hints reads the ID tokens that requests carry as hints; tokens.Service does.
+type Hints interface {
+	// IDTokenHint verifies that token is an ID token signed by us. Expiry does
+	// not matter.
+	IDTokenHint(ctx context.Context, token string) (tokens.Hint, error)
 }
 
 // Store keeps what a finished request leaves behind.
@@ -21,24 +31,12 @@ type Store interface {
 	CreateCode(ctx context.Context, c authority.Code, consent *authority.Consent, e *authority.Event) error
 }
 
-// Hint is what an ID token of ours says, whether or not it has expired.
-type Hint struct {
-	Subject   string
-	SessionID string
-	ClientID  string // its audience
-}
-
-// Config is what a Flow needs. Clients, MatchRedirect, Store, IDTokenHint, Key
-// and KeyByID are required.
+// Config is what a Flow needs. All but the last two are required.
 type Config struct {
 	Issuer  string
 	Clients Clients
-	// MatchRedirect reports whether uri is one the client registered.
-	MatchRedirect func(c authority.Client, uri string) bool
-	Store         Store
-	// IDTokenHint verifies that the token is an ID token signed by us. Expiry
-	// does not matter.
-	IDTokenHint func(ctx context.Context, token string) (Hint, error)
+	Store   Store
+	Hints   Hints
 	// Key is the member of the flow ring that signs now, KeyByID any that may
 	// still verify.
 	Key     func() (id string, key []byte)
@@ -61,8 +59,8 @@ func New(cfg Config) (*Flow, error) {
 	switch {
 	case cfg.Issuer == "":
 		return nil, errors.New("flow: no issuer")
-	case cfg.Clients == nil || cfg.MatchRedirect == nil || cfg.Store == nil || cfg.IDTokenHint == nil:
-		return nil, errors.New("flow: clients, redirect matching, store and hints are required")
+	case cfg.Clients == nil || cfg.Store == nil || cfg.Hints == nil:
+		return nil, errors.New("flow: Clients, Store and Hints are required")
 	case cfg.Key == nil || cfg.KeyByID == nil:
 		return nil, errors.New("flow: no signing key")
 	case cfg.CodeLifetime < 0 || cfg.CodeLifetime > maxCodeLifetime:

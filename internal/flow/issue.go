@@ -2,24 +2,13 @@ package flow
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/oauth"
 )
-
-// CodePrefix begins every authorization code:
-//
-//	"jc_" + base64url(16 bytes id ‖ 32 random bytes)
-//
-// The store keeps the id and the SHA-256 of the whole code.
-const CodePrefix = "jc_"
-
-func newCode(id secret.ID) secret.Value {
-	return secret.New(CodePrefix + base64.RawURLEncoding.EncodeToString(append(id[:], secret.Bytes(32)...)))
-}
 
 // Issue makes the code of a decided request, records a new consent in the same
 // commit, and returns the response that carries it. Faults become responses too.
@@ -34,7 +23,7 @@ func (f *Flow) Issue(ctx context.Context, s Issue, b Browser) Respond {
 func (f *Flow) issue(ctx context.Context, s Issue, b Browser) (*Respond, error) {
 	now := f.cfg.Now()
 	id := secret.NewID(now)
-	value := newCode(id)
+	value := tokens.NewCode(id)
 	req := s.Request
 	code := authority.Code{
 		ID:          id,
@@ -53,8 +42,8 @@ func (f *Flow) issue(ctx context.Context, s Issue, b Browser) (*Respond, error) 
 		CreatedAt:   now,
 		ExpiresAt:   now.Add(f.cfg.CodeLifetime),
 	}
-	if req.Client.Audience != "" {
-		code.Audience = []string{req.Client.Audience}
+	if audience := f.cfg.Clients.AudienceOf(req.Client); audience != "" {
+		code.Audience = []string{audience}
 	}
 	var consent *authority.Consent
 	var event *authority.Event

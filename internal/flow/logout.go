@@ -38,7 +38,7 @@ func (f *Flow) Logout(ctx context.Context, query string, b Browser) (Logout, err
 	var out Logout
 	clientID := p.get("client_id")
 	if token := p.get("id_token_hint"); token != "" {
-		hint, err := f.cfg.IDTokenHint(ctx, token)
+		hint, err := f.cfg.Hints.IDTokenHint(ctx, token)
 		if err != nil {
 			return Logout{}, badLogout("It does not prove which app it came from.", err)
 		}

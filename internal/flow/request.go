@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -27,7 +29,7 @@ type Request struct {
 	Challenge   string // "" only for clients that may leave PKCE out
 	Prompt      Prompt
 	MaxAge      *time.Duration
-	Hint        *Hint
+	Hint        *tokens.Hint
 	LoginHint   string
 }
 
@@ -147,7 +149,7 @@ func (f *Flow) redirectURI(c authority.Client, p parameters) (string, error) {
 		}
 		return c.RedirectURIs[0], nil
 	}
-	if !f.cfg.MatchRedirect(c, uri) {
+	if !clients.MatchRedirect(c, uri) {
 		return "", badLink("The place it wants to return to is not registered for the app.")
 	}
 	return uri, nil
@@ -253,7 +255,7 @@ func (f *Flow) parseOpenID(ctx context.Context, req *Request, p parameters) erro
 		req.MaxAge = &age
 	}
 	if token := p.get("id_token_hint"); token != "" {
-		hint, err := f.cfg.IDTokenHint(ctx, token)
+		hint, err := f.cfg.Hints.IDTokenHint(ctx, token)
 		if err != nil {
 			return oauth.RefuseCause(oauth.InvalidRequest, "id_token_hint is not an ID token of ours", err)
 		}

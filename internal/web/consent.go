@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/flow"
 	"github.com/jetonhq/jeton/oauth"
 )
@@ -44,10 +45,6 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v visit) error {
 		return h.take(w, r, v)
 	}
 	req := step.Request
-	lasts := req.Client.RefreshAbsolute
-	if lasts == 0 {
-		lasts = h.cfg.RefreshAbsolute
-	}
 	allowForm(w.Header(), req.RedirectURI)
 	return h.show(w, r, http.StatusOK, "consent", "Allow "+req.App(), consentPage{
 		App:     req.App(),
@@ -55,10 +52,24 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v visit) error {
 		Scopes:  h.scopeLines(step),
 		Target:  req.Target(),
 		Offline: step.Scope.Has(oauth.ScopeOfflineAccess),
-		Lasts:   inWords(lasts.Round(time.Hour)),
+		Lasts:   inWords(h.lasts(req.Client)),
 		Refresh: req.Client.AllowsGrant(oauth.RefreshToken),
 		Seen:    step.Seen(v.browser.Account.ID),
 	})
+}
+
+// browserAbsolute bounds the access of public browser apps (SPECS REF-4).
+const browserAbsolute = 24 * time.Hour
+
+// lasts is how long an app keeps offline access at most: what the mint will do.
+func (h *Handler) lasts(c authority.Client) time.Duration {
+	switch {
+	case c.RefreshAbsolute > 0:
+		return c.RefreshAbsolute
+	case c.Public() && !c.Native:
+		return min(h.cfg.RefreshAbsolute, browserAbsolute)
+	}
+	return h.cfg.RefreshAbsolute
 }
 
 func (h *Handler) consentPost(w http.ResponseWriter, r *http.Request) error {
