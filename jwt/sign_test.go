@@ -1,0 +1,98 @@
+package jwt_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/jetonhq/jeton/jwk"
+	"github.com/jetonhq/jeton/jwt"
+)
+
+func TestSign_HeaderAndPayload(t *testing.T) {
+	key, _ := generate(t, jwk.Ed25519).WithID("k1")
+	for typ, want := range map[string]string{
+		"at+jwt": `{"typ":"at+jwt","alg":"Ed25519","kid":"k1"}`,
+		"":       `{"alg":"Ed25519","kid":"k1"}`,
+	} {
+		token, err := jwt.SignPayload(key, typ, []byte(` {"b":1, "a":"<&>"} `))
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := strings.Split(token, ".")
+		header, _ := base64.RawURLEncoding.DecodeString(part[0])
+		payload, _ := base64.RawURLEncoding.DecodeString(part[1])
+		if string(header) != want || string(payload) != ` {"b":1, "a":"<&>"} ` {
+			t.Errorf("header %s, payload %s", header, payload)
+		}
+	}
+	u, err := jwt.Parse(sign(t, key, "", map[string]any{"a": "<&>"}), 0)
+	if err != nil || string(u.Claims.Payload()) != `{"a":"<&>"}` {
+		t.Errorf("encoded as %s, %v", u.Claims.Payload(), err)
+	}
+}
+
+func TestSign_ClaimsRoundTrip(t *testing.T) {
+	key := generate(t, jwk.HS256)
+	want := jwt.Claims{
+		Issuer: issuer, Subject: "s\"\\\x01é\u2028😀", Audience: []string{"a", "b"}, ClientID: "c", AuthorizedParty: "a", IssuedAt: 1, ExpiresAt: 1 << 53, NotBefore: 2,
+		ID: "j", Scope: "a b", SessionID: "sid", GrantID: "gid", AuthTime: 3, ACR: "1", AMR: []string{"pwd"}, Nonce: "n", AccessTokenHash: "h", CodeHash: "ch",
+		Confirmation: jwt.Confirmation{KeyThumbprint: "jkt", CertificateThumbprint: "x5t"}, Actor: json.RawMessage(`{"sub":"x"}`), Events: json.RawMessage(`{}`),
+		URL: "https://x/?a=1&b=<2>", URLHash: "u", Method: "GET", Uses: 3, HTTPMethod: "POST", HTTPURI: "u", TokenHash: "t",
+	}
+	for _, given := range []any{want, &want} {
+		u, err := jwt.Parse(sign(t, key, "", given), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, u.Claims, cmpopts.IgnoreUnexported(jwt.Claims{})); diff != "" {
+			t.Error(diff)
+		}
+	}
+	b, err := json.Marshal(want)
+	if err != nil || !json.Valid(b) {
+		t.Fatalf("%s: %v", b, err)
+	}
+	if b, _ = json.Marshal(jwt.Claims{}); string(b) != "{}" {
+		t.Errorf("no claims are %s", b)
+	}
+	extra := jwt.Claims{Subject: "s", Extra: map[string]any{"b": 1, "a": "x"}}
+	if b, _ = json.Marshal(extra); string(b) != `{"sub":"s","a":"x","b":1}` {
+		t.Errorf("extra claims: %s", b)
+	}
+	extra.Extra["iss"] = "somebody else"
+	if _, err := jwt.Sign(key, "", extra); err == nil {
+		t.Error("an extra claim set iss")
+	}
+}
+
+func TestSign_Refuses(t *testing.T) {
+	key := generate(t, jwk.ES256)
+	for name, p := range map[string]string{
+		"array": `[]`, "empty": ``, "duplicate": `{"a":1,"a":2}`, "exp string": `{"exp":"1"}`, "invalid UTF-8": "{\"a\":\"\xff\"}", "trailing": `{}x`,
+	} {
+		if _, err := jwt.SignPayload(key, "", []byte(p)); !errors.Is(err, jwt.ErrMalformed) && jwt.ReasonOf(err) != jwt.ReasonMalformed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := jwt.Sign(key, "", jwt.Claims{Subject: "\xff"}); err == nil {
+		t.Error("signed a claim that is not UTF-8")
+	}
+	if _, err := jwt.Sign(key.Public(), "at+jwt", claims()); !errors.Is(err, jwk.ErrNoPrivateKey) {
+		t.Errorf("signing with a public key: %v", err)
+	}
+	if _, err := jwt.Sign(nil, "at+jwt", claims()); !errors.Is(err, jwk.ErrNoPrivateKey) {
+		t.Errorf("signing without a key: %v", err)
+	}
+	if _, err := jwt.Sign(key, "a\nb", claims()); err == nil {
+		t.Error("signed with a line break in typ")
+	}
+	if _, err := jwt.Sign(key, "", make(chan int)); err == nil {
+		t.Error("signed a channel")
+	}
+}
