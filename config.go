@@ -1,0 +1,171 @@
+package jeton
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jetonhq/jeton/jwk"
+)
+
+const (
+	defaultMaxStaleness = 2 * time.Second
+	defaultEntries      = 1_000_000
+	defaultBytes        = 256 << 20
+)
+
+// Config says whose tokens a [Guard] accepts. Issuer and Audience are required.
+type Config struct {
+	// Issuer is the authority, exactly as in the iss claim. It is https; http is allowed to a loopback
+	// address, and elsewhere with InsecureHTTP.
+	Issuer string
+
+	// Audience is this API, exactly as in the aud claim. If it is a URL, the guard serves resource metadata
+	// for it, see [Guard.Metadata].
+	Audience string
+
+	// Client is the API's own client at the authority, see [ClientSecret]. Without one the guard works on
+	// signatures alone.
+	Client Credential
+
+	// Algorithms may sign tokens. Default: ES256, Ed25519, RS256, ES384, PS256. A token must use the
+	// algorithm of its key.
+	Algorithms []jwk.Algorithm
+
+	// MaxStaleness is how long the feed may be silent before the view is not trusted. Default 2 s; the
+	// authority sends a heartbeat every 500 ms.
+	MaxStaleness time.Duration
+
+	// FailMode says what happens then. The zero value is [Introspect].
+	FailMode FailMode
+
+	// Leeway is how long after exp a token is accepted, at most a minute. Default none.
+	Leeway time.Duration
+
+	// FutureLeeway is how far ahead of the clock iat and nbf may be, at most a minute. Zero means 10 s,
+	// negative none.
+	FutureLeeway time.Duration
+
+	// Cache bounds what is remembered of tokens.
+	Cache Cache
+
+	// Realm is the realm in challenges. Default none when there is resource metadata, else "api".
+	Realm string
+
+	// ResourceName and Scopes are told in the resource metadata (RFC 9728): a name for people, and the
+	// scopes that clients may ask for.
+	ResourceName string
+	Scopes       []string
+
+	// JWKSURL, FeedURL and RegistryURL are needed only if the authority does not have them in their usual
+	// places: <issuer>/jwks, <issuer>/revocations and <issuer>/registry/check.
+	JWKSURL, FeedURL, RegistryURL string
+
+	// HTTPClient makes the requests to the authority. Default: one of the guard's own. Redirects are not
+	// followed with credentials.
+	HTTPClient *http.Client
+
+	// InsecureHTTP allows plain http to an authority that is not on a loopback address. Whoever can alter
+	// that traffic can sign tokens.
+	InsecureHTTP bool
+
+	// Now is the clock. Default time.Now, read as the package comment says.
+	Now func() time.Time
+
+	// Logger receives a line when the state of things changes, never one per request and never a token.
+	// Default slog.Default().
+	Logger *slog.Logger
+
+	// Observer is told of checks, of the feed and of round trips. Default none.
+	Observer Observer
+}
+
+// Cache bounds the memory for tokens that were seen. When it is full, tokens that were not used lately have
+// to go; they are then checked as if seen for the first time.
+type Cache struct {
+	Entries int   // default 1,000,000
+	Bytes   int64 // default 256 MiB
+}
+
+// withDefaults checks the configuration and reports all problems at once.
+func (c Config) withDefaults() (Config, error) {
+	var problems []error
+	add := func(bad bool, problem string) {
+		if bad {
+			problems = append(problems, errors.New("jeton: "+problem))
+		}
+	}
+	add(c.Audience == "", "Config.Audience is empty")
+	add(c.MaxStaleness < 0, "Config.MaxStaleness is negative")
+	add(c.Cache.Entries < 0 || c.Cache.Bytes < 0, "Config.Cache is negative")
+	add(c.FailMode > Open, "Config.FailMode is unknown")
+	if !c.Client.none() {
+		// An environment variable that is not set must not silently turn revocation off.
+		add(c.Client.id == "", "Config.Client has no id")
+		add(*c.Client.secret == "", "Config.Client has an empty secret (use the zero Credential to work on signatures alone)")
+	}
+	if err := checkURL("Issuer", c.Issuer, c.InsecureHTTP); err != nil {
+		problems = append(problems, err)
+	}
+	for _, at := range []struct {
+		field string
+		url   *string
+		path  string
+	}{{"JWKSURL", &c.JWKSURL, "/jwks"}, {"FeedURL", &c.FeedURL, "/revocations"}, {"RegistryURL", &c.RegistryURL, "/registry/check"}} {
+		if *at.url == "" {
+			*at.url = strings.TrimSuffix(c.Issuer, "/") + at.path
+		} else if err := checkURL(at.field, *at.url, c.InsecureHTTP); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = []jwk.Algorithm{jwk.ES256, jwk.Ed25519, jwk.RS256, jwk.ES384, jwk.PS256}
+	}
+	for _, alg := range c.Algorithms {
+		// Whoever can check an HMAC can make one: that key cannot come from a public set.
+		add(alg.Symmetric(), "Config.Algorithms has a symmetric algorithm")
+	}
+	if c.MaxStaleness == 0 {
+		c.MaxStaleness = defaultMaxStaleness
+	}
+	if c.Cache.Entries == 0 {
+		c.Cache.Entries = defaultEntries
+	}
+	if c.Cache.Bytes == 0 {
+		c.Cache.Bytes = defaultBytes
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	c.Algorithms = slices.Clone(c.Algorithms)
+	c.Scopes = slices.Clone(c.Scopes)
+	return c, errors.Join(problems...)
+}
+
+// checkURL refuses addresses to which neither trust nor a credential should go.
+func checkURL(field, raw string, insecureHTTP bool) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("jeton: Config.%s is not a plain absolute URL", field)
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && (insecureHTTP || loopback(u.Hostname())):
+		return nil
+	}
+	return fmt.Errorf("jeton: Config.%s must be https (http only to a loopback address, or with InsecureHTTP)", field)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

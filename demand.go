@@ -1,0 +1,156 @@
+package jeton
+
+import (
+	"slices"
+	"time"
+
+	"github.com/jetonhq/jeton/revocation"
+)
+
+// Demand is what a route asks of a token beyond being good, or how it is to be checked. All demands of a
+// route must hold.
+type Demand struct {
+	kind  demandKind
+	names []string
+	span  time.Duration
+	mode  FailMode
+}
+
+type demandKind uint8
+
+const (
+	_ demandKind = iota
+	demandScope
+	demandMaxAge
+	demandClients
+	demandSkipRegistry
+	demandFail
+	demandMaxStaleness
+)
+
+// Scope demands that the token has every one of these scopes. Names are compared whole and by case; one with
+// a space in it never matches.
+func Scope(names ...string) Demand { return Demand{kind: demandScope, names: names} }
+
+// MaxAge demands that the token was issued (iat) no longer than d ago, whatever its exp says. A client that
+// is refused gets a new token and is welcome.
+func MaxAge(d time.Duration) Demand { return Demand{kind: demandMaxAge, span: d} }
+
+// Clients demands that the token was issued to one of these clients (client_id).
+func Clients(ids ...string) Demand { return Demand{kind: demandClients, names: ids} }
+
+// SkipRegistry takes a token seen for the first time without asking the authority whether it issued it. The
+// route then trusts signature and view: it does not notice tokens made with a stolen key.
+func SkipRegistry() Demand { return Demand{kind: demandSkipRegistry} }
+
+// Fail says what the route does when it cannot know what was revoked, in place of [Config.FailMode].
+func Fail(mode FailMode) Demand { return Demand{kind: demandFail, mode: mode} }
+
+// MaxStaleness says how long the feed may be silent for this route, in place of [Config.MaxStaleness].
+func MaxStaleness(d time.Duration) Demand { return Demand{kind: demandMaxStaleness, span: d} }
+
+// FailMode says what to do with a token while the view is stale: the feed has been silent for too long, or
+// has not been there yet.
+type FailMode uint8
+
+const (
+	// Introspect asks the authority about the token; the answer is good for a second. Without an answer the
+	// token is refused (503).
+	Introspect FailMode = iota
+	// Closed refuses (503).
+	Closed
+	// Open goes on with what is known: signature, expiry, and the view as it was. It also goes on when the
+	// authority cannot be asked about a token seen for the first time.
+	Open
+)
+
+// String returns "introspect", "closed" or "open".
+func (m FailMode) String() string {
+	switch m {
+	case Closed:
+		return "closed"
+	case Open:
+		return "open"
+	}
+	return "introspect"
+}
+
+// rule is what a route's demands say about the way of checking. The others are left in the list.
+type rule struct {
+	demands      []Demand
+	skipRegistry bool
+	fail         FailMode
+	maxStaleness time.Duration
+}
+
+func (g *Guard) rule(demands []Demand) rule {
+	r := rule{demands: demands, fail: g.config.FailMode, maxStaleness: g.config.MaxStaleness}
+	for i := range demands {
+		switch d := &demands[i]; d.kind {
+		case demandSkipRegistry:
+			r.skipRegistry = true
+		case demandFail:
+			r.fail = d.mode
+		case demandMaxStaleness:
+			r.maxStaleness = d.span
+		}
+	}
+	return r
+}
+
+// meets holds a good token against the demands.
+func (r *rule) meets(t *Token, now time.Time) *Refusal {
+	for i := range r.demands {
+		switch d := &r.demands[i]; d.kind {
+		case demandScope:
+			for _, name := range d.names {
+				if !hasScope(t.Scope, name) {
+					return insufficientScope(r.scopes())
+				}
+			}
+		case demandMaxAge:
+			if now.Add(-d.span).Unix() > t.issuedAt {
+				return refuse(ReasonTooOld)
+			}
+		case demandClients:
+			if !slices.Contains(d.names, t.ClientID) {
+				return refuse(ReasonWrongClient)
+			}
+		}
+	}
+	return nil
+}
+
+// scopes is every scope the route demands, for a challenge.
+func (r *rule) scopes() []string {
+	var names []string
+	for i := range r.demands {
+		if d := &r.demands[i]; d.kind == demandScope {
+			names = append(names, d.names...)
+		}
+	}
+	return names
+}
+
+// hasScope looks for one whole name in a list separated by spaces.
+func hasScope(scope, name string) bool {
+	for rest := scope; len(rest) >= len(name) && name != ""; {
+		i := 0
+		for i < len(rest) && rest[i] != ' ' {
+			i++
+		}
+		if rest[:i] == name {
+			return true
+		}
+		rest = rest[min(i+1, len(rest)):]
+	}
+	return false
+}
+
+// verdictReason is the reason that fits what a lookup in the view hit.
+func verdictReason(v revocation.Verdict) string {
+	if v.Kind == revocation.Session {
+		return ReasonSessionEnded
+	}
+	return ReasonRevoked
+}

@@ -1,0 +1,213 @@
+package jeton
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/seen"
+	"github.com/jetonhq/jeton/jwk"
+	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/oauth"
+	"github.com/jetonhq/jeton/revocation"
+)
+
+const (
+	refusedEntries = 8192
+	refusedBytes   = 8 << 20
+)
+
+// Guard checks access tokens for one API. It is safe for concurrent use.
+type Guard struct {
+	config      Config
+	log         *slog.Logger
+	observer    Observer
+	clock       *clock
+	born        time.Time
+	metadataURL string // "" when the audience is no URL
+
+	keys     *jwk.RemoteSet
+	verifier *jwt.Verifier
+	seen     *seen.Cache[record]
+	refused  *seen.Cache[*Refusal] // bad tokens, for a moment
+
+	// Without credentials these three are nil.
+	view     *revocation.View
+	follower *revocation.Follower
+	registry *registry
+
+	firstSights atomic.Uint64
+	flights     flights
+	keysMoved   atomic.Bool // the feed told of other keys, and nobody has fetched them yet
+	keysDown    atomic.Bool // has been logged
+
+	cancel context.CancelFunc
+	ctx    context.Context // of the work in the background
+	work   sync.WaitGroup
+}
+
+// NewGuard checks the configuration and reports all its problems at once. It waits for nothing: keys are
+// fetched and the feed is followed in the background, and both come when the authority does.
+func NewGuard(config Config) (*Guard, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{
+		config:   config,
+		log:      config.Logger,
+		observer: config.Observer,
+		clock:    newClock(config.Now),
+		seen:     seen.New[record](seen.Config{Entries: config.Cache.Entries, Bytes: config.Cache.Bytes}),
+		refused:  seen.New[*Refusal](seen.Config{Entries: refusedEntries, Bytes: refusedBytes}),
+	}
+	g.born = g.clock.now()
+	if g.observer == nil {
+		g.observer = nobody{}
+	}
+	if isURL(config.Audience) {
+		g.metadataURL = oauth.InsertWellKnown(config.Audience, oauth.WellKnownResource)
+	}
+	g.keys, err = jwk.NewRemoteSet(jwk.RemoteConfig{
+		URL:          config.JWKSURL,
+		Client:       config.HTTPClient,
+		Now:          config.Now,
+		OnError:      g.keysFailed,
+		InsecureHTTP: config.InsecureHTTP,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.verifier, err = jwt.NewVerifier(jwt.Config{
+		Profile:      jwt.AccessToken,
+		Issuer:       config.Issuer,
+		Audience:     []string{config.Audience},
+		Algorithms:   config.Algorithms,
+		Keys:         g.keys,
+		Leeway:       config.Leeway,
+		FutureLeeway: config.FutureLeeway,
+		Now:          config.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	if config.Client.none() {
+		g.log.Warn("guard has no credentials: revoked and forged tokens work until they expire", "mode", g.Mode().String(), "issuer", config.Issuer)
+	} else if err := g.follow(); err != nil {
+		g.cancel()
+		return nil, err
+	}
+	g.work.Go(g.firstKeys)
+	return g, nil
+}
+
+// follow starts what needs credentials.
+func (g *Guard) follow() error {
+	now := g.config.Now
+	if now == nil {
+		now = time.Now
+	}
+	g.view = revocation.NewView(revocation.ViewConfig{Now: now, OnEntry: g.onEntry})
+	follower, err := revocation.NewFollower(revocation.FollowerConfig{
+		URL:       g.config.FeedURL,
+		Client:    g.config.HTTPClient,
+		Authorize: g.config.Client.authorize,
+		View:      g.view,
+		Now:       now,
+		OnState:   g.observer.Feed,
+		Logger:    g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.follower = follower
+	g.registry = newRegistry(g.ctx, g.config, g.observer)
+	g.work.Go(func() { _ = follower.Run(g.ctx) })
+	return nil
+}
+
+// Close stops the background work and waits for it. A closed guard trusts its view no longer than before:
+// its routes soon do what their fail mode says.
+func (g *Guard) Close() error {
+	g.cancel()
+	if g.registry != nil {
+		g.registry.close()
+	}
+	g.work.Wait()
+	return nil
+}
+
+// Mode says whether the guard knows what was revoked.
+func (g *Guard) Mode() Mode {
+	if g.view == nil {
+		return SignaturesOnly
+	}
+	return Full
+}
+
+// Ready reports whether the guard can decide about any token without the authority's help: it has keys, and,
+// in mode Full, a view that is not stale. It is meant for a readiness probe.
+func (g *Guard) Ready() bool {
+	return g.keys.Held() != nil && (g.view == nil || !g.view.StaleAt(g.clock.now(), g.config.MaxStaleness))
+}
+
+// onEntry is called by the view for what the feed brings besides revocations.
+func (g *Guard) onEntry(e revocation.Entry) {
+	if e.Kind == revocation.KeyRing && !g.keysMoved.Swap(true) {
+		g.work.Go(g.fetchKeys)
+	}
+}
+
+// firstKeys fetches keys before there is a token to check, for as long as it takes: readiness must not wait
+// for requests that wait for readiness.
+func (g *Guard) firstKeys() {
+	for pause := firstPause; ; pause = min(2*pause, 5*time.Second) {
+		g.fetchKeys()
+		if g.keys.Held() != nil {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-g.ctx.Done():
+			return
+		}
+	}
+}
+
+// fetchKeys brings the key set up to date. A fetch that was under way when the keys changed may have missed
+// the change, so that one is followed by another.
+func (g *Guard) fetchKeys() {
+	for range 2 {
+		g.keysMoved.Store(false)
+		before := g.keys.Fetches()
+		if err := g.keys.Prefetch(g.ctx); err != nil || g.keys.Fetches() > before {
+			break
+		}
+	}
+	if g.keys.Held() != nil && g.keysDown.Swap(false) {
+		g.log.Info("key set fetched", "url", g.config.JWKSURL)
+	}
+}
+
+func (g *Guard) keysFailed(err error) {
+	if g.ctx.Err() == nil && !g.keysDown.Swap(true) {
+		g.log.Warn("key set cannot be fetched", "url", g.config.JWKSURL, "error", err)
+	}
+}
+
+// noRedirects is a copy of c (or a client of our own) that follows none: a redirect would carry the
+// credentials elsewhere.
+func noRedirects(c *http.Client) *http.Client {
+	client := &http.Client{}
+	if c != nil {
+		*client = *c
+	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		client.Transport = t.Clone()
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}

@@ -1,0 +1,134 @@
+package jeton
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/oauth"
+)
+
+// Codes of refusals. They are stable; [Reasons] says what each means.
+const (
+	ReasonMissingToken         = "missing_token"
+	ReasonMalformedRequest     = "malformed_request"
+	ReasonMalformed            = jwt.ReasonMalformed
+	ReasonWrongType            = jwt.ReasonWrongType
+	ReasonWrongAlgorithm       = jwt.ReasonWrongAlgorithm
+	ReasonUnknownKey           = jwt.ReasonUnknownKey
+	ReasonKeysUnavailable      = jwt.ReasonKeysUnavailable
+	ReasonBadSignature         = jwt.ReasonBadSignature
+	ReasonWrongIssuer          = jwt.ReasonWrongIssuer
+	ReasonWrongAudience        = jwt.ReasonWrongAudience
+	ReasonMissingClaim         = jwt.ReasonMissingClaim
+	ReasonUnsupported          = "unsupported_restriction"
+	ReasonExpired              = jwt.ReasonExpired
+	ReasonTooOld               = jwt.ReasonTooOld
+	ReasonIssuedInFuture       = jwt.ReasonIssuedInFuture
+	ReasonNotYetValid          = jwt.ReasonNotYetValid
+	ReasonRevoked              = "revoked"
+	ReasonSessionEnded         = "session_ended"
+	ReasonKeyRevoked           = "key_revoked"
+	ReasonUnknownToken         = "unknown_token"
+	ReasonInsufficientScope    = "insufficient_scope"
+	ReasonWrongClient          = "wrong_client"
+	ReasonViewStale            = "view_stale"
+	ReasonAuthorityUnavailable = "authority_unavailable"
+)
+
+// Reason is one way of being refused.
+type Reason struct {
+	Code   string     // in Jeton-Reason, in the body, and in Refusal.Reason
+	Status int        // of the HTTP answer
+	Error  oauth.Code // in the challenge and the body; the challenge to a request without a token has none
+	Means  string
+	Advice string // for whoever wrote the client
+}
+
+// reasons is the one place in which a code is given its status. docs/reasons.md is held against it by a test.
+var reasons = []Reason{
+	{ReasonMissingToken, http.StatusUnauthorized, oauth.InvalidRequest,
+		"The request has no bearer token.",
+		"Send the access token as Authorization: Bearer. A token in the query or in a form is not read."},
+	{ReasonMalformedRequest, http.StatusBadRequest, oauth.InvalidRequest,
+		"There is more than one Authorization header, or it is not of the form Bearer, space, token.",
+		"Mend the client; another token will not help."},
+	{ReasonMalformed, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token is not a signed JWT, or a claim has the wrong form.",
+		"Send the access token unchanged; an ID token or a refresh token is not for APIs."},
+	{ReasonWrongType, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token is of another kind than at+jwt.",
+		"Send the access token, not the ID token."},
+	{ReasonWrongAlgorithm, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token's algorithm is not allowed here, or is not the one of its key.",
+		"Get a new token. If it persists, the API's list of algorithms does not fit the authority's keys."},
+	{ReasonUnknownKey, http.StatusUnauthorized, oauth.InvalidToken,
+		"The authority has no key with the token's kid, or the token names none.",
+		"Get a new token from the authority this API trusts."},
+	{ReasonBadSignature, http.StatusUnauthorized, oauth.InvalidToken,
+		"The signature does not fit the token and its key.",
+		"Send the token unchanged, or get a new one."},
+	{ReasonWrongIssuer, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token is from another authority.",
+		"Get the token from the authority named in the resource metadata."},
+	{ReasonWrongAudience, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token was made for another API.",
+		"Ask the authority for a token for this API (parameter resource)."},
+	{ReasonMissingClaim, http.StatusUnauthorized, oauth.InvalidToken,
+		"A claim that an access token must have is absent or empty (RFC 9068).",
+		"Get the token from an authority that issues RFC 9068 tokens."},
+	{ReasonUnsupported, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token is restricted (cnf, url, method or uses) in a way this API cannot enforce.",
+		"Get a token without the restriction for this API."},
+	{ReasonExpired, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token's exp has come.",
+		"Refresh and try again."},
+	{ReasonTooOld, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token was issued longer ago than this route allows.",
+		"Refresh and try again."},
+	{ReasonIssuedInFuture, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token's iat is ahead of this API's clock.",
+		"Compare the clocks of the API and the authority."},
+	{ReasonNotYetValid, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token's nbf has not come.",
+		"Wait, or compare the clocks of the API and the authority."},
+	{ReasonRevoked, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token, or the grant it belongs to, was revoked.",
+		"Refresh once. If that is refused too, sign in again."},
+	{ReasonSessionEnded, http.StatusUnauthorized, oauth.InvalidToken,
+		"The session in which the token was issued has ended.",
+		"Sign in again."},
+	{ReasonKeyRevoked, http.StatusUnauthorized, oauth.InvalidToken,
+		"The key that signed the token is compromised.",
+		"Refresh and try again."},
+	{ReasonUnknownToken, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token verifies, and yet the authority never issued it.",
+		"Get a new token. The operator should look for a forged_token event: someone may hold a signing key."},
+	{ReasonInsufficientScope, http.StatusForbidden, oauth.InsufficientScope,
+		"The token lacks a scope that this route demands.",
+		"Ask for the scopes in the challenge."},
+	{ReasonWrongClient, http.StatusForbidden, oauth.AccessDenied,
+		"The route is not open to the client the token was issued to.",
+		"Use a client that the route allows."},
+	{ReasonKeysUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"The API has not been able to fetch the authority's keys yet.",
+		"Try again; nothing is wrong with the token."},
+	{ReasonViewStale, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"The API does not know what was revoked lately, and this route refuses then.",
+		"Try again; nothing is known to be wrong with the token."},
+	{ReasonAuthorityUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"The API had to ask the authority about the token and got no answer.",
+		"Try again; nothing is known to be wrong with the token."},
+}
+
+// Reasons lists every way of being refused, in the order of docs/reasons.md.
+func Reasons() []Reason { return slices.Clone(reasons) }
+
+// prepared has one Refusal for each reason, so that refusing allocates nothing.
+var prepared = func() map[string]*Refusal {
+	m := make(map[string]*Refusal, len(reasons))
+	for _, r := range reasons {
+		m[r.Code] = &Refusal{Reason: r.Code, Status: r.Status, Code: r.Error, Description: r.Means}
+	}
+	return m
+}()

@@ -1,0 +1,99 @@
+package jeton
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/jetonhq/jeton/oauth"
+)
+
+// privateAnswer is the Cache-Control of a guarded answer unless the handler sets its own.
+const privateAnswer = "private, no-store"
+
+// Require puts the guard in front of a handler: next is called only with a token that is good and meets all
+// demands, which it finds with [FromContext]. Its answers have "Cache-Control: private, no-store" unless it
+// sets another one.
+func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
+	r := g.rule(slices.Clone(demands))
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		token, refusal := g.request(req, &r)
+		if refusal != nil {
+			g.write(w, refusal, r.scopes())
+			return
+		}
+		w.Header()["Cache-Control"] = []string{privateAnswer}
+		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), contextKey{}, token)))
+	})
+}
+
+func (g *Guard) request(req *http.Request, r *rule) (*Token, *Refusal) {
+	text, refusal := extract(req.Header)
+	if refusal != nil {
+		return g.told(nil, refusal, false)
+	}
+	now := g.clock.now()
+	if e := g.seen.Get(text, g.expiry(now)); e != nil && g.current(e, r, now) {
+		return g.told(e, r.meets(&e.Value.Token, now), true)
+	}
+	if !isToken68(text) {
+		return g.told(nil, refuse(ReasonMalformedRequest), false)
+	}
+	return g.check(req.Context(), text, r)
+}
+
+// WriteRefusal answers a request with the error of [Guard.Check], as [Guard.Require] does, for those who
+// check by hand. Any other error becomes a 503 without detail.
+func (g *Guard) WriteRefusal(w http.ResponseWriter, err error) {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		refusal = refuse(ReasonAuthorityUnavailable)
+	}
+	g.write(w, refusal, refusal.Scope)
+}
+
+// write answers with a refusal (RFC 6750 section 3, RFC 9728 section 5.1).
+func (g *Guard) write(w http.ResponseWriter, refusal *Refusal, scopes []string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Jeton-Reason", refusal.Reason)
+	if challenge := g.challenge(refusal, scopes); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if refusal.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(refusal.Status)
+	_ = json.NewEncoder(w).Encode(refusalBody{refusal.Code, refusal.Description, refusal.Reason})
+}
+
+type refusalBody struct {
+	Error       oauth.Code `json:"error"`
+	Description string     `json:"error_description"`
+	Reason      string     `json:"reason"`
+}
+
+// challenge is the WWW-Authenticate value, "" where another token would not help.
+func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
+	c := oauth.BearerChallenge{Realm: g.config.Realm, ResourceMetadata: g.metadataURL}
+	switch refusal.Reason {
+	case ReasonMissingToken:
+		// RFC 6750 section 3.1: no error code for a request that does not try.
+		c.Scope = strings.Join(scopes, " ")
+		return c.String()
+	case ReasonInsufficientScope:
+		c.Scope = strings.Join(scopes, " ")
+	case ReasonWrongClient:
+		return ""
+	}
+	if refusal.Status == http.StatusServiceUnavailable {
+		return ""
+	}
+	c.Error, c.Description = refusal.Code, refusal.Description
+	return c.String()
+}
