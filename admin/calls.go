@@ -92,16 +92,16 @@ func (c *Client) DeleteClient(ctx context.Context, id, reason string) error {
 }
 
 // PutResource creates a resource, or replaces the one with its audience.
-func (c *Client) PutResource(ctx context.Context, r ResourceSpec, reason string) (Resource, error) {
-	var resource Resource
-	err := c.do(ctx, request{method: http.MethodPut, path: []string{"resources", r.Audience}, body: r, reason: reason, into: &resource})
-	return resource, err
+func (c *Client) PutResource(ctx context.Context, r NewResource, reason string) (IssuedResource, error) {
+	var issued IssuedResource
+	err := c.do(ctx, request{method: http.MethodPut, path: []string{"resources", r.Audience}, body: r, reason: reason, into: &issued})
+	return issued, err
 }
 
-// Resources lists every resource by audience.
-func (c *Client) Resources(ctx context.Context, p Page) (List[Resource], error) {
+// Resources lists every resource by audience, in one page.
+func (c *Client) Resources(ctx context.Context) (List[Resource], error) {
 	var list List[Resource]
-	err := c.do(ctx, request{method: http.MethodGet, path: []string{"resources"}, query: p.query(), into: &list})
+	err := c.do(ctx, request{method: http.MethodGet, path: []string{"resources"}, into: &list})
 	return list, err
 }
 

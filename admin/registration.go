@@ -21,6 +21,7 @@ type ClientSpec struct {
 	RefreshIdle            Duration `json:"refresh_idle,omitzero"`
 	RefreshAbsolute        Duration `json:"refresh_absolute,omitzero"`
 	RefreshPolicy          string   `json:"refresh_policy,omitempty"` // standard (default), strict, tolerant or bound
+	RevokeShared           bool     `json:"revoke_shared,omitempty"`  // end a grant whose refresh token two parties use in turn
 	Disabled               bool     `json:"disabled,omitempty"`
 }
 
@@ -66,6 +67,20 @@ type ResourceSpec struct {
 	Name     string   `json:"name,omitempty"`
 	ClientID string   `json:"client_id,omitempty"` // the client as which it introspects and follows the feed
 	Scope    []string `json:"scope,omitempty"`     // scopes it understands
+}
+
+// NewResource is a resource to register. With CreateClient its client is made
+// too, unless it exists; without a ClientID one is chosen.
+type NewResource struct {
+	ResourceSpec
+	CreateClient bool `json:"create_client,omitempty"`
+}
+
+// IssuedResource is the answer that shows the secret of a client made for the
+// resource, once. Never log or format one.
+type IssuedResource struct {
+	Resource Resource `json:"resource"`
+	Secret   string   `json:"secret,omitempty"`
 }
 
 // Resource is an API as the authority knows it.
