@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -55,7 +56,13 @@ func (e Event) snapshot() (Message, error) {
 		End         bool       `json:"end"`
 		Entries     entryArray `json:"entries"`
 	}
-	if err := decode(e.Data, &w); err != nil {
+	// Our own encoder puts the entries last. Read on their own they are read once, not once per nesting level.
+	head, rest, _ := bytes.Cut(e.Data, []byte(`,"entries":`))
+	array, closed := bytes.CutSuffix(rest, []byte{'}'})
+	entries, ok := scanEntries(array)
+	if ok && closed && decode(append(bytes.Clone(head), '}'), &w) == nil && w.Entries == nil {
+		w.Entries = entries
+	} else if err := decode(e.Data, &w); err != nil {
 		return Message{}, err
 	}
 	m := Message{Type: SnapshotPart, Incarnation: w.Incarnation, Seq: w.Seq, Part: w.Part, End: w.End, Entries: w.Entries}
@@ -78,9 +85,11 @@ func (e Event) delta() (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	var entries entryArray
-	if err := decode(e.Data, &entries); err != nil {
-		return Message{}, err
+	entries, ok := scanEntries(e.Data)
+	if !ok {
+		if err := decode(e.Data, &entries); err != nil {
+			return Message{}, err
+		}
 	}
 	if len(entries) == 0 || entries[len(entries)-1].Seq != at.Seq {
 		return Message{}, fmt.Errorf("%w: id of a delta is not that of its last entry", ErrMalformed)

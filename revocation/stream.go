@@ -138,7 +138,7 @@ func (f *Follower) get(ctx context.Context, u url.URL, accept string, prepare fu
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
 	resp.Body.Close()
 	return nil, statusError{code: resp.StatusCode, retryAfter: retryAfter(resp)}
 }

@@ -509,3 +509,25 @@ func TestView_MemoryPerEntry(t *testing.T) {
 		})
 	}
 }
+
+// TestView_VisibleBeforeTheEpochRises looks from inside a change, between its two halves.
+func TestView_VisibleBeforeTheEpochRises(t *testing.T) {
+	var v *View
+	var before uint64
+	looked := false
+	v = NewView(ViewConfig{OnEntry: func(Entry) {
+		looked = true
+		if !revokedToken(v, number(1)) {
+			t.Error("the id is not visible yet")
+		}
+		if v.Epoch() != before {
+			t.Error("the epoch rose before the change was whole")
+		}
+	}})
+	must(t, v.ApplySnapshot("life1", 0, nil))
+	before = v.Epoch()
+	must(t, v.ApplyDelta("life1", []Entry{{Seq: 1, Kind: KeyRing}, token(2, number(1))}))
+	if !looked || v.Epoch() == before {
+		t.Error("the hook was not called, or the epoch did not rise")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -116,7 +117,7 @@ func TestDecoder_NeverHalfAnEvent(t *testing.T) {
 			if err != io.EOF && err != io.ErrUnexpectedEOF {
 				t.Fatalf("cut at %d: %v", i, err)
 			}
-			if len(got) > len(want) || !cmp.Equal(got, want[:len(got)], cmp.Comparer(sameList)) {
+			if len(got) > len(want) || len(got) > 0 && !reflect.DeepEqual(got, want[:len(got)]) {
 				t.Fatalf("cut at %d: half an event came through", i)
 			}
 			if err == io.EOF && i > 0 && !strings.ContainsAny(text[i-1:i], "\r\n") {
@@ -124,18 +125,6 @@ func TestDecoder_NeverHalfAnEvent(t *testing.T) {
 			}
 		}
 	}
-}
-
-func sameList(a, b []Message) bool { // nil is empty
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !cmp.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func TestDecoder_Fields(t *testing.T) {
