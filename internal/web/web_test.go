@@ -57,6 +57,7 @@ type site struct {
 	hints    hints
 	log      *lockedBuffer
 	answers  chan url.Values // what arrived at the clients
+	onward   string          // where the clients' server goes on to, if anywhere
 	server   *httptest.Server
 }
 
@@ -103,6 +104,10 @@ func newSite(t *testing.T, o options) *site {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		s.answers <- r.Form
+		if s.onward != "" {
+			http.Redirect(w, r, s.onward, http.StatusFound)
+			return
+		}
 		_, _ = io.WriteString(w, "<!doctype html><title>arrived</title><h1>arrived</h1>")
 	}))
 	t.Cleanup(app.Close)

@@ -1,0 +1,294 @@
+package web_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// chromium starts a browser with a profile of its own. Without one on PATH the
+// test is skipped, or fails where everything must run.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("JETON_TEST_ALL") == "1" {
+			t.Fatal("chromium is not on PATH")
+		}
+		t.Skip("chromium is not on PATH")
+	}
+	allocator, stop := chromedp.NewExecAllocator(t.Context(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(profile(t)), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(time.Minute),
+	)
+	t.Cleanup(stop)
+	ctx, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	run(t, ctx, chromedp.EmulateViewport(1000, 760))
+	return ctx
+}
+
+// profile is a directory for the browser. Its processes may still write there
+// for a moment after it stopped, so removing it can take a few attempts.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "profile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 100 {
+			if os.RemoveAll(dir) == nil {
+				return
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+	})
+	return dir
+}
+
+type step = chromedp.Action[chromedp.Void]
+
+func run(t *testing.T, ctx context.Context, steps ...step) {
+	t.Helper()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read evaluates an expression in the page.
+func read[T any](t *testing.T, ctx context.Context, expression string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// scripts switches scripts on or off.
+func scripts(on bool) step {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	})
+}
+
+// scheme makes the browser prefer "light" or "dark".
+func scheme(name string) step {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		})
+		return err
+	})
+}
+
+func heading(text string) step {
+	return chromedp.WaitVisible(`//h1[contains(normalize-space(.), "` + text + `")]`)
+}
+
+// arrived waits for what the browser brings to the client.
+func (s *site) arrived() url.Values {
+	s.t.Helper()
+	select {
+	case v := <-s.answers:
+		return v
+	case <-time.After(30 * time.Second):
+		s.t.Fatal("nothing arrived at the client")
+		return nil
+	}
+}
+
+// tabTo presses Tab until the element with this text or name has the focus.
+func tabTo(t *testing.T, ctx context.Context, want string) {
+	t.Helper()
+	var got string
+	for range 12 {
+		run(t, ctx, chromedp.KeyEvent(kb.Tab))
+		got = read[string](t, ctx, `document.activeElement.innerText`)
+		if strings.Contains(got, want) {
+			return
+		}
+	}
+	t.Fatalf("Tab never reaches %q, last %q", want, got)
+}
+
+func TestChromium_KeyboardOnlyFromSignInToCode(t *testing.T) {
+	s := newSite(t, options{})
+	ctx := chromium(t)
+	run(t, ctx, chromedp.Navigate(s.authorize("reports")), heading("Sign in"),
+		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
+		chromedp.WaitVisible(`[role=alert]`),
+		chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
+		heading("Allow Reports"))
+	tabTo(t, ctx, "Allow")
+	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("arrived"))
+	got := s.arrived()
+	if !strings.HasPrefix(got.Get("code"), "jc_") || got.Get("state") != "s1" || got.Get("iss") != s.url {
+		t.Errorf("arrived %v", got)
+	}
+}
+
+func TestChromium_FormPost(t *testing.T) {
+	s := newSite(t, options{})
+	for name, on := range map[string]bool{"with scripts": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			ctx := chromium(t)
+			run(t, ctx, scripts(on),
+				chromedp.Navigate(s.authorize("own", "response_mode", "form_post", "state", `"&<'`)))
+			run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
+			if !on {
+				run(t, ctx, chromedp.WaitVisible(`//button[contains(., "Continue")]`),
+					chromedp.Click(`//button[contains(., "Continue")]`))
+			}
+			if got := s.arrived(); got.Get("code") == "" || got.Get("state") != `"&<'` {
+				t.Errorf("arrived %v", got)
+			}
+		})
+	}
+}
+
+// A browser holds the policy of a form against every redirect after it, also
+// those of the client's own servers.
+func TestChromium_HT_5_PolicyDoesNotStopTheClientsRedirects(t *testing.T) {
+	s := newSite(t, options{})
+	elsewhere := newSite(t, options{}) // another origin
+	s.onward = elsewhere.url + "/signed-out"
+	ctx := chromium(t)
+	run(t, ctx, chromedp.Navigate(s.authorize("own")), heading("Sign in"),
+		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+		heading("You are signed out"))
+	if got := s.arrived(); got.Get("code") == "" {
+		t.Errorf("arrived %v", got)
+	}
+}
+
+func TestChromium_SignOut(t *testing.T) {
+	s := newSite(t, options{})
+	ctx := chromium(t)
+	run(t, ctx, chromedp.Navigate(s.url+"/signin"), heading("Sign in"),
+		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+		heading("You are signed in"))
+	if cookies := read[string](t, ctx, `document.cookie`); cookies != "" {
+		t.Error("a script can read the cookie")
+	}
+	run(t, ctx,
+		chromedp.Navigate(s.url+"/end_session?client_id=reports&post_logout_redirect_uri="+url.QueryEscape(s.app+"/bye")+"&state=x"),
+		heading("Sign out?"))
+	tabTo(t, ctx, "Sign out")
+	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("arrived"))
+	if got := s.arrived(); got.Get("state") != "x" {
+		t.Errorf("arrived %v", got)
+	}
+	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("Nobody is signed in"))
+}
+
+// looks are the ways a page is looked at.
+var looks = []struct {
+	name   string
+	width  int64
+	height int64
+	scheme string
+}{
+	{"light", 1000, 760, "light"},
+	{"dark", 1000, 760, "dark"},
+	{"phone", 320, 640, "light"},
+	{"phone-dark", 390, 844, "dark"},
+}
+
+// TestChromium_Looks holds every page against what can be measured: no
+// scrolling sideways on a small phone, dark when asked, and contrast of text
+// (WCAG 2.2, 1.4.3). With JETON_TEST_SHOTS set it leaves pictures there.
+func TestChromium_Looks(t *testing.T) {
+	s := newSite(t, options{})
+	ctx := chromium(t)
+	shots := os.Getenv("JETON_TEST_SHOTS")
+	look := func(name string) {
+		t.Helper()
+		for _, l := range looks {
+			run(t, ctx, chromedp.EmulateViewport(l.width, l.height), scheme(l.scheme))
+			wide := read[bool](t, ctx, `document.documentElement.scrollWidth > innerWidth`)
+			background := read[string](t, ctx, `getComputedStyle(document.body).backgroundColor`)
+			low := read[string](t, ctx, lowContrast)
+			shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wide {
+				t.Errorf("%s, %s: scrolls sideways", name, l.name)
+			}
+			if dark := strings.HasPrefix(background, "rgb(15,") || strings.HasPrefix(background, "rgb(24,"); dark != (l.scheme == "dark") {
+				t.Errorf("%s, %s: background %s", name, l.name, background)
+			}
+			if low != "" {
+				t.Errorf("%s, %s: low contrast: %s", name, l.name, low)
+			}
+			if shots != "" {
+				if err := os.WriteFile(filepath.Join(shots, name+"-"+l.name+".png"), shot, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		run(t, ctx, chromedp.EmulateViewport(1000, 760))
+	}
+	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("Nobody"))
+	look("nobody")
+	run(t, ctx, chromedp.Navigate(s.authorize("reports", "scope", "openid profile email reports:read x:y offline_access")), heading("Sign in"))
+	look("signin")
+	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
+		chromedp.WaitVisible(`[role=alert]`))
+	look("refused")
+	run(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), heading("Allow Reports"))
+	look("consent")
+	run(t, ctx, chromedp.Navigate(s.authorize("evil", "redirect_uri", s.app+"/cb", "scope", "openid")), heading("Allow"))
+	look("consent-evil")
+	run(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "select_account")), heading("Choose"))
+	look("select")
+	run(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "login")), heading("Confirm"))
+	look("again")
+	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("You are signed in"))
+	look("home")
+	run(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=reports"), heading("Sign out?"))
+	look("signout")
+	run(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=nobody"), heading("does not work"))
+	look("signout-bad")
+	run(t, ctx, chromedp.Navigate(s.authorize("nobody")), heading("does not work"))
+	look("error")
+	run(t, ctx, scripts(false), chromedp.Navigate(s.authorize("own", "response_mode", "form_post")), scripts(true))
+	look("post")
+	run(t, ctx, chromedp.Navigate(s.url+"/signout"), heading("Sign out?"))
+	tabTo(t, ctx, "Sign out")
+	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("You are signed out"))
+	look("signedout")
+}
+
+// lowContrast names the texts of a page whose contrast is below 4.5:1.
+const lowContrast = `(() => {
+	const parse = c => c.match(/[\d.]+/g).map(Number);
+	const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+	const behind = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c } return [255, 255, 255] };
+	const out = [];
+	for (const e of document.querySelectorAll("body *")) {
+		if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || e.closest("script")) continue;
+		const a = light(parse(getComputedStyle(e).color).slice(0, 3)), b = light(behind(e).slice(0, 3));
+		const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+		if (ratio < 4.5) out.push(e.textContent.trim() + " " + ratio.toFixed(2));
+	}
+	return out.join(", ");
+})()`
