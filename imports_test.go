@@ -22,14 +22,14 @@ const modulePath = "github.com/jetonhq/jeton"
 // Do not move a package to make a build pass: move the code.
 var layers = []string{
 	"oauth jwk revocation internal/secret",
-	"jwt admin internal/authority internal/seen jwk/zookeeper jwk/etcd",
+	"jwt admin internal/authority internal/seen internal/throttle jwk/zookeeper jwk/etcd",
 	". client internal/keys internal/accounts",
-	"bff jetonprom internal/notify internal/tokens internal/clients",
+	"bff jetonprom internal/notify internal/tokens internal/clients internal/feed",
 	"internal/grants internal/flow internal/federation internal/provision",
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",
 	"internal/server internal/agent",
 	"jetontest internal/cli",
-	"cmd/jeton",
+	"cmd/jeton internal/bench",
 }
 
 // testReach is the highest row an external test package may import, whatever its own row:

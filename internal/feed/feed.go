@@ -131,11 +131,18 @@ func (f *Feed) step(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	asked := f.cfg.Now()
 	entries, err := f.cfg.Log.Log(ctx, after, readLimit)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	return f.apply(wireEntries(entries))
+	if err := f.apply(wireEntries(entries)); err != nil {
+		return err
+	}
+	if len(entries) < readLimit {
+		f.view.Touch(asked) // this was all there is
+	}
+	return nil
 }
 
 func (f *Feed) apply(entries []revocation.Entry) error {

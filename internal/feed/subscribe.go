@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,8 @@ func (f *Feed) Stats() Stats {
 // concurrent use.
 type Subscription struct {
 	feed *Feed
-	seq  uint64 // everything up to here has been handed out
+	seq  uint64    // everything up to here has been handed out
+	beat time.Time // when the last heartbeat was handed out
 }
 
 // Subscribe starts a subscription after the reader's cursor, which may be the
@@ -52,6 +54,9 @@ func (f *Feed) Subscribe(ctx context.Context, at revocation.Cursor) (s *Subscrip
 	}
 	if err != nil {
 		return nil, nil, err
+	}
+	if f.current() {
+		first = s.heartbeat(slices.Clip(first)) // the reader is up to date, and may rely on it
 	}
 	f.metrics.subscribers.Add(1)
 	f.metrics.bytes.Add(uint64(len(first)))
@@ -130,8 +135,21 @@ func (s *Subscription) recent() (wire []byte, ok bool) {
 	return wire, true
 }
 
-// Next waits for entries after the position and returns their wire form; after
-// a heartbeat's time without any it returns a heartbeat.
+// current reports whether this node itself knows the log to its end. While it
+// does not, it sends no heartbeats: they would promise that nothing is missing.
+func (f *Feed) current() bool { return f.view.Lag() <= 2*f.cfg.Heartbeat }
+
+// heartbeat appends a heartbeat at the subscription's position. wire may be
+// shared with other subscribers, so it must have no spare capacity.
+func (s *Subscription) heartbeat(wire []byte) []byte {
+	s.beat = s.feed.cfg.Now()
+	return revocation.AppendHeartbeat(wire, s.feed.incarnation, s.seq, s.beat)
+}
+
+// Next waits for entries after the position and returns their wire form. A
+// heartbeat follows whenever the last one is a heartbeat's time ago, in a
+// stream of entries as well as in silence: entries alone do not tell a reader
+// that it is up to date.
 func (s *Subscription) Next(ctx context.Context) ([]byte, error) {
 	timer := time.NewTimer(s.feed.cfg.Heartbeat)
 	defer timer.Stop()
@@ -141,21 +159,25 @@ func (s *Subscription) Next(ctx context.Context) ([]byte, error) {
 		s.feed.mu.Unlock()
 		if news {
 			wire, err := s.missed(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if s.feed.cfg.Now().Sub(s.beat) >= s.feed.cfg.Heartbeat && s.feed.current() {
+				wire = s.heartbeat(slices.Clip(wire))
+			}
 			s.feed.metrics.bytes.Add(uint64(len(wire)))
-			return wire, err
+			return wire, nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-changed:
 		case <-timer.C:
-			if s.feed.view.Lag() > 2*s.feed.cfg.Heartbeat {
-				// This node cannot read the log: a heartbeat would promise that
-				// nothing is missing. Silence tells the truth.
+			if !s.feed.current() {
 				timer.Reset(s.feed.cfg.Heartbeat)
 				continue
 			}
-			wire := revocation.AppendHeartbeat(nil, s.feed.incarnation, s.seq, s.feed.cfg.Now())
+			wire := s.heartbeat(nil)
 			s.feed.metrics.bytes.Add(uint64(len(wire)))
 			return wire, nil
 		}

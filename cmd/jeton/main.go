@@ -1,0 +1,49 @@
+// Command jeton is the token authority: the server, and the commands that
+// administer it.
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/jetonhq/jeton/internal/cli"
+	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/server"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+// run stops in order at the first interrupt. A second one ends the process at
+// once.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ()}
+	return cli.Run(ctx, os.Args[1:], streams, cli.Commands{Dev: dev, Serve: serve})
+}
+
+func dev(ctx context.Context, o cli.DevOptions) error {
+	return server.Dev(ctx, server.DevOptions{
+		Listen: o.Listen, APIListen: o.APIListen, ManageListen: o.ManageListen, Data: o.Data, Stdout: o.Stdout,
+		Logger: logger(os.Stderr, config.Log{Format: "text", Level: slog.LevelInfo}),
+	})
+}
+
+func serve(ctx context.Context, c config.Config) error {
+	return server.Run(ctx, c, server.Options{Logger: logger(os.Stderr, c.Log)})
+}
+
+func logger(w io.Writer, c config.Log) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

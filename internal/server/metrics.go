@@ -1,0 +1,84 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are this server's own: there is no global registry.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	group    prometheus.Histogram
+	commits  prometheus.Histogram
+	swept    *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jeton_http_requests_total", Help: "Requests answered, by route and status.",
+		}, []string{"route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "jeton_http_request_seconds", Help: "Time to answer a request, by route.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+		}, []string{"route"}),
+		group: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "jeton_store_commit_group_size", Help: "Writes that one commit made durable together.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "jeton_store_commit_seconds", Help: "Time of one durable commit.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+		}),
+		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jeton_upkeep_removed_total", Help: "Expired rows that upkeep removed, by kind.",
+		}, []string{"kind"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.group, m.commits, m.swept,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// request counts one answer. The route is the pattern that matched, so that
+// the number of series stays small whatever paths are asked for.
+func (m *metrics) request(r *http.Request, status int, took time.Duration) {
+	route := r.Pattern
+	if route == "" {
+		route = "none"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) commit(ops int, took time.Duration) {
+	m.group.Observe(float64(ops))
+	m.commits.Observe(took.Seconds())
+}
+
+// watch registers the gauges that are read from the running parts.
+func (m *metrics) watch(s *Server) {
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	gauge("jeton_feed_subscribers", "Guards that follow the feed on this node.", func() float64 { return float64(s.feed.Stats().Subscribers) })
+	gauge("jeton_feed_lag_seconds", "How long ago this node last knew its view of the log to be complete.", func() float64 { return s.feed.Stats().Lag.Seconds() })
+	gauge("jeton_feed_view_entries", "Dead ids in this node's view.", func() float64 { return float64(s.feed.Stats().Held) })
+	gauge("jeton_feed_seq", "Last entry of the revocation log that this node has applied.", func() float64 { return float64(s.feed.Stats().Seq) })
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "jeton_feed_entries_total", Help: "Log entries applied since start."},
+			func() float64 { return float64(s.feed.Stats().Entries) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "jeton_feed_bytes_total", Help: "Bytes handed to feed subscribers since start."},
+			func() float64 { return float64(s.feed.Stats().Bytes) }))
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

@@ -1,0 +1,261 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jetonhq/jeton/admin"
+	"github.com/jetonhq/jeton/internal/accounts"
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/endpoint"
+	"github.com/jetonhq/jeton/internal/feed"
+	"github.com/jetonhq/jeton/internal/flow"
+	"github.com/jetonhq/jeton/internal/grants"
+	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/sqlite"
+	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/internal/web"
+	"github.com/jetonhq/jeton/jwk"
+)
+
+// maxAccessLifetime bounds every access token, and with it how long the
+// revocation log keeps an entry.
+const maxAccessLifetime = time.Hour
+
+// Options are what a caller decides beside the configuration.
+type Options struct {
+	Logger *slog.Logger
+	Now    func() time.Time // default time.Now
+}
+
+// Server is one node of the authority.
+type Server struct {
+	cfg      config.Config
+	log      *slog.Logger
+	now      func() time.Time
+	store    authority.Store
+	rings    *keys.Rings
+	feed     *feed.Feed
+	tokens   *tokens.Service
+	accounts *accounts.Service
+	clients  *clients.Service
+	metrics  *metrics
+
+	public   http.Handler
+	manage   http.Handler
+	stopping chan struct{} // closed when draining begins
+	stopOnce sync.Once
+	halt     context.CancelFunc // ends the background work
+	work     sync.WaitGroup
+}
+
+// Open opens the store and the keys and starts the background work. It does
+// not listen. Close it when done.
+func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: opts.Logger, now: opts.Now, metrics: newMetrics(), stopping: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	master, err := cfg.MasterKey()
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := secret.NewSealer(master)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(ctx, cfg.Store.URL, s.log, s.metrics); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	s.rings, err = keys.Open(ctx, keys.Config{
+		Store: s.store, Sealer: sealer, Now: s.now, Logger: s.log,
+		AccessAlgorithm: jwk.Algorithm(cfg.Tokens.AccessAlgorithm),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.feed, err = feed.Open(ctx, feed.Config{Log: s.store, Now: s.now, Heartbeat: cfg.Feed.Heartbeat, Logger: s.log}); err != nil {
+		return nil, err
+	}
+	work, halt := context.WithCancel(context.WithoutCancel(ctx))
+	s.halt = halt
+	s.work.Go(func() { s.feed.Run(work) })
+	s.work.Go(func() { s.upkeep(work) })
+	s.metrics.watch(s)
+
+	if err := s.assemble(); err != nil {
+		return nil, err
+	}
+	if err := s.provision(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openStore opens the database a URL names.
+func openStore(ctx context.Context, url string, log *slog.Logger, m *metrics) (authority.Store, error) {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok {
+		return nil, errors.New("server: store.url must begin with sqlite:")
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: path, Logger: log, OnCommit: m.commit})
+}
+
+// assemble makes the services and their routes, from the bottom up.
+func (s *Server) assemble() error {
+	cfg := s.cfg
+	audience := cfg.Tokens.DefaultAudience
+	if audience == "" {
+		audience = cfg.Issuer
+	}
+	var err error
+	s.tokens, err = tokens.New(tokens.Config{
+		Issuer: cfg.Issuer, Store: s.store, Keys: s.rings, View: s.feed.View(), Log: s.feed, Now: s.now, Logger: s.log,
+		AccessLifetime: cfg.Tokens.AccessLifetime, AccessJitter: cfg.Tokens.AccessJitter, MaxLifetime: maxAccessLifetime,
+		IDLifetime: cfg.Tokens.IDLifetime, RefreshIdle: cfg.Tokens.RefreshIdle, RefreshAbsolute: cfg.Tokens.RefreshAbsolute,
+	})
+	if err != nil {
+		return err
+	}
+	s.clients, err = clients.New(clients.Config{
+		Store: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
+	})
+	if err != nil {
+		return err
+	}
+	s.accounts, err = accounts.New(accounts.Config{
+		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
+		SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword,
+		Limits: accounts.Limits{
+			AccountFailures: cfg.SignIn.AccountFailures, AddressFailures: cfg.SignIn.AddressFailures, Ceiling: cfg.SignIn.Ceiling,
+			Delay: cfg.SignIn.Delay, MaxDelay: cfg.SignIn.MaxDelay, Window: cfg.SignIn.Window,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	if err := s.mountProtocol(mux, audience); err != nil {
+		return err
+	}
+	if err := s.mountPages(mux); err != nil {
+		return err
+	}
+	s.public = s.outermost(mux)
+	s.manage, err = s.manageHandler()
+	return err
+}
+
+func (s *Server) provisioner() *provision.Service {
+	return &provision.Service{Accounts: s.accounts, Clients: s.clients, Now: s.now}
+}
+
+// provision brings the authority to the state that the configuration declares.
+func (s *Server) provision(ctx context.Context) error {
+	if s.cfg.Provision.Empty() {
+		return nil
+	}
+	diff, err := s.provisioner().Apply(ctx, authority.System, s.cfg.Provision.Document(), "provision at start", false)
+	if err != nil {
+		return fmt.Errorf("server: provision: %w", err)
+	}
+	for _, c := range diff.Changes {
+		if c.Action != admin.Keep {
+			s.log.InfoContext(ctx, "provisioned", "action", c.Action, "kind", c.Kind, "name", c.Name)
+		}
+	}
+	return nil
+}
+
+func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
+	h, err := endpoint.New(endpoint.Config{
+		Issuer: s.cfg.Issuer, Tokens: s.tokens, Clients: s.clients, Keys: s.rings, Feed: s.feed, Logger: s.log,
+		Grants: grants.New(grants.Config{
+			Clients: s.clients, Codes: s.store, Mint: s.tokens, Revoker: s.tokens, Now: s.now, Logger: s.log, DefaultAudience: audience,
+		}),
+		Caller: s.caller, Stopping: s.stopping, Origins: s.cfg.CORS.Origins,
+	})
+	if err != nil {
+		return fmt.Errorf("server: endpoints: %w", err)
+	}
+	h.Mount(mux)
+	return nil
+}
+
+func (s *Server) mountPages(mux *http.ServeMux) error {
+	f, err := flow.New(flow.Config{
+		Issuer: s.cfg.Issuer, Clients: s.clients, Store: s.store, Hints: s.tokens, Now: s.now,
+		CodeLifetime: s.cfg.Tokens.CodeLifetime, Key: s.rings.FlowKey, KeyByID: s.rings.FlowKeyByID,
+	})
+	if err != nil {
+		return err
+	}
+	pages, err := web.New(web.Config{
+		Issuer: s.cfg.Issuer, Flow: f, Accounts: s.accounts, Logger: s.log, Addr: s.address, RequestID: requestID,
+		RefreshAbsolute: s.cfg.Tokens.RefreshAbsolute,
+	})
+	if err != nil {
+		return err
+	}
+	pages.Mount(mux)
+	return nil
+}
+
+// Handler serves the public routes.
+func (s *Server) Handler() http.Handler { return s.public }
+
+// ManageHandler serves health, metrics and the admin API.
+func (s *Server) ManageHandler() http.Handler { return s.manage }
+
+// stop tells streams to end and readiness to say no.
+func (s *Server) stop() { s.stopOnce.Do(func() { close(s.stopping) }) }
+
+// Close ends the background work and closes the store. Everything that was
+// answered is durable before; nothing is flushed here.
+func (s *Server) Close() error {
+	s.stop()
+	if s.halt != nil {
+		s.halt()
+	}
+	s.work.Wait()
+	if s.store == nil {
+		return nil
+	}
+	return s.store.Close()
+}
+
+// Parts are the services of an open server, for programs that drive one from
+// inside: jetontest, and the benchmark's set-up.
+type Parts struct {
+	Store    authority.Store
+	Accounts *accounts.Service
+	Clients  *clients.Service
+	Tokens   *tokens.Service
+	Keys     *keys.Rings
+}
+
+// Parts returns the services.
+func (s *Server) Parts() Parts {
+	return Parts{s.store, s.accounts, s.clients, s.tokens, s.rings}
+}
