@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/seen"
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/revocation"
 )
@@ -48,34 +50,76 @@ func ReasonOf(err error) string {
 // Check verifies an access token and holds it against the view and the
 // registry. A token that is not alive gives a *Refused; any other error is a
 // failure to find out.
+//
+// A token that was found alive before costs a lookup: while the view's epoch
+// stands nothing was revoked, and when it rose the token's ids are looked up
+// again. That holds only while the view is fresh; otherwise the store is asked.
+// The token that is returned is shared: do not change it.
 func (s *Service) Check(ctx context.Context, token string, from authority.Context) (*jwt.Token, error) {
+	now := s.cfg.Now().Unix()
+	fresh := !s.cfg.View.Stale(maxStaleness)
+	// Before the lookups, so that a change they miss shows as a difference.
+	epoch := s.cfg.View.Epoch()
+	if e := s.seen.Get(token, now); e != nil && fresh {
+		if e.Epoch() != epoch {
+			if err := s.inView(e.Value); err != nil {
+				s.seen.Drop(e)
+				return nil, err
+			}
+			e.SetEpoch(epoch)
+		}
+		return e.Value, nil
+	}
 	t, err := s.access.Verify(ctx, token)
 	if err != nil {
 		return nil, &Refused{Reason: jwt.ReasonOf(err), Cause: err}
 	}
+	if err := s.inView(t); err != nil {
+		return nil, err
+	}
+	if err := s.registered(ctx, t, token, from); err != nil {
+		return nil, err
+	}
+	if fresh {
+		s.seen.Put(seen.Item[*jwt.Token]{
+			Token: strings.Clone(token), Value: t, Expires: t.Claims.ExpiresAt, Epoch: epoch, Extra: 2 * len(token),
+		}, now)
+	}
+	return t, nil
+}
+
+// inView refuses a token that is dead by one of its ids, or by its key.
+func (s *Service) inView(t *jwt.Token) error {
 	jti, gid, sid := tokenIDs(t.Claims)
 	if s.cfg.View.KeyRevoked(t.Header.KeyID) {
-		return nil, &Refused{Reason: ReasonKeyRevoked}
+		return &Refused{Reason: ReasonKeyRevoked}
 	}
 	if v := s.cfg.View.Revoked(revocation.ID(jti), revocation.ID(gid), revocation.ID(sid)); v.Hit() {
-		return nil, &Refused{Reason: reasonOfKind(authority.Kind(v.Kind.String()))}
+		return &Refused{Reason: reasonOfKind(authority.Kind(v.Kind.String()))}
 	}
+	return nil
+}
+
+// registered refuses a token that the authority did not issue, or that the
+// records say is dead.
+func (s *Service) registered(ctx context.Context, t *jwt.Token, token string, from authority.Context) error {
+	jti, _, _ := tokenIDs(t.Claims)
 	states, err := s.cfg.Store.Tokens(ctx, []secret.ID{jti})
 	if err != nil {
-		return nil, fmt.Errorf("tokens: registry: %w", err)
+		return fmt.Errorf("tokens: registry: %w", err)
 	}
 	state, known := states[jti]
 	reason, err := s.judge(ctx, jti, secret.ShortDigest(token), state, known)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if reason == ReasonUnknown {
 		s.forgery(ctx, t.Header.KeyID, jti, from)
 	}
 	if reason != "" {
-		return nil, &Refused{Reason: reason}
+		return &Refused{Reason: reason}
 	}
-	return t, nil
+	return nil
 }
 
 // judge decides what the registry says of a token: "" for alive.

@@ -11,6 +11,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/seen"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/revocation"
@@ -31,6 +32,7 @@ type View interface {
 	Revoked(jti, gid, sid revocation.ID) revocation.Verdict
 	KeyRevoked(kid string) bool
 	Epoch() uint64
+	Stale(max time.Duration) bool
 }
 
 // Applied waits until the node's view holds the log up to seq.
@@ -65,11 +67,22 @@ type Service struct {
 	hints    *jwt.Verifier
 	standing standing
 	forged   forgedLimit
+	seen     *seen.Cache[*jwt.Token] // access tokens that were found alive
 }
 
 // browserAbsolute bounds refresh tokens of public browser clients (RFC 10017,
 // SPECS REF-4).
 const browserAbsolute = 24 * time.Hour
+
+// maxStaleness is how long the view may go without word from the log before
+// nothing is answered from memory.
+const maxStaleness = 2 * time.Second
+
+// Bounds of the tokens remembered for introspection.
+const (
+	seenEntries = 200_000
+	seenBytes   = 256 << 20
+)
 
 // standingLifetime is how long a machine's grant stands before it is replaced.
 const standingLifetime = 10 * 365 * 24 * time.Hour
@@ -95,7 +108,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.AccessLifetime > cfg.MaxLifetime {
 		return nil, errors.New("tokens: access lifetime is longer than the longest allowed")
 	}
-	s := &Service{cfg: cfg}
+	s := &Service{cfg: cfg, seen: seen.New[*jwt.Token](seen.Config{Entries: seenEntries, Bytes: seenBytes})}
 	s.standing.byClient = make(map[string]secret.ID)
 	var err error
 	s.access, err = jwt.NewVerifier(jwt.Config{
