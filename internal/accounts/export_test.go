@@ -15,11 +15,14 @@ func (s *Service) CountHashes() (hashes, memory *atomic.Int64) {
 	return hashes, memory
 }
 
-// BeforeHash runs f before every password hash.
-func (s *Service) BeforeHash(f func()) {
+// BeforeNextHash runs f before the next password hash; f may hash as well.
+func (s *Service) BeforeNextHash(f func()) {
 	derive := s.hashes.derive
+	var done atomic.Bool
 	s.hashes.derive = func(password string, h phc) []byte {
-		f()
+		if done.CompareAndSwap(false, true) {
+			f()
+		}
 		return derive(password, h)
 	}
 }

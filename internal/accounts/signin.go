@@ -125,7 +125,11 @@ func (s *Service) open(ctx context.Context, now time.Time, account authority.Acc
 		ID: secret.NewID(now), Type: authority.EventSignedIn, Actor: actorOf(account),
 		AccountID: account.ID, SessionID: session.ID, Context: from,
 	}
-	if err := s.cfg.Sessions.CreateSession(ctx, session, replaces, event); err != nil {
+	err = s.cfg.Sessions.CreateSession(ctx, session, replaces, event)
+	if errors.Is(err, authority.ErrEnded) { // disabled since the password was checked
+		return SignedIn{}, ErrCredentials
+	}
+	if err != nil {
 		return SignedIn{}, fmt.Errorf("start a session: %w", err)
 	}
 	return SignedIn{Account: account, Session: session, Cookie: cookie(session.ID, key)}, nil
