@@ -18,13 +18,15 @@ func TestJW_31_Parse(t *testing.T) {
 		jwk  string
 		want error // nil: accepted
 	}{
-		"EC":                       {`{` + ecA3 + `}`, nil},
-		"unknown members":          {`{` + ecA3 + `,"x5c":["AA=="],"nbf":1,"KTY":"oct","D":"x"}`, nil},
-		"EC P-521 leading zero":    {`{` + ecA4 + `}`, nil},
-		"key_ops verify":           {`{` + ecA3 + `,"key_ops":["verify"]}`, nil},
-		"white space":              {" \n{" + ecA3 + "}\t", nil},
-		"short x":                  {`{"kty":"EC","crv":"P-256","x":"g84nc` + `PbEXUGDy-5v20t7WAczNXvp7xO6z248e9FURQ",` + y + `}`, jwk.ErrMalformed},
-		"long x":                   {`{"kty":"EC","crv":"P-256","x":"AH_Nzidw9sRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF",` + y + `}`, jwk.ErrMalformed},
+		"EC":                    {`{` + ecA3 + `}`, nil},
+		"unknown members":       {`{` + ecA3 + `,"x5c":["AA=="],"nbf":1,"KTY":"oct","D":"x"}`, nil},
+		"EC P-521 leading zero": {`{` + ecA4 + `}`, nil},
+		"key_ops verify":        {`{` + ecA3 + `,"key_ops":["verify"]}`, nil},
+		"white space":           {" \n{" + ecA3 + "}\t", nil},
+		"short x":               {`{"kty":"EC","crv":"P-256","x":"g84nc` + `PbEXUGDy-5v20t7WAczNXvp7xO6z248e9FURQ",` + y + `}`, jwk.ErrMalformed},
+		"long x":                {`{"kty":"EC","crv":"P-256","x":"AH_Nzidw9sRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF",` + y + `}`, jwk.ErrMalformed},
+		// Together they are the 64 bytes of a point of the curve.
+		"x and y cut elsewhere":    {`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVA","y":"RcfxRM0bvZt-hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt"}`, jwk.ErrMalformed},
 		"not on the curve":         {`{"kty":"EC","crv":"P-256",` + x + `,"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a1"}`, jwk.ErrMalformed},
 		"other curve's name":       {`{"kty":"EC","crv":"P-384",` + x + `,` + y + `}`, jwk.ErrMalformed},
 		"P-521 without zeros":      {strings.Replace(`{`+ecA4+`}`, `"x":"Aek`, `"x":"6Q`, 1), jwk.ErrMalformed},

@@ -372,11 +372,13 @@ func TestRemoteSet_Server(t *testing.T) {
 	mux.Handle("/loop", http.RedirectHandler("/loop", http.StatusFound))
 	mux.Handle("/outside", http.RedirectHandler("http://id.example.com/jwks", http.StatusFound))
 	mux.Handle("/file", http.RedirectHandler("file:///etc/passwd", http.StatusFound))
+	var chunks atomic.Int32
 	mux.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
 		for {
 			if _, err := w.Write([]byte(strings.Repeat(" ", 1<<16))); err != nil {
 				return
 			}
+			chunks.Add(1)
 		}
 	})
 	mux.HandleFunc("/html", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>sign in</html>") })
@@ -394,6 +396,9 @@ func TestRemoteSet_Server(t *testing.T) {
 		if (err == nil) != ok || err != nil && !errors.Is(err, jwk.ErrUnavailable) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+	if n := chunks.Load(); n > 1000 { // buffers of the connection included
+		t.Errorf("read %d kB of an endless answer", n*64)
 	}
 	r, err := jwk.NewRemoteSet(jwk.RemoteConfig{URL: secure.URL, Client: secure.Client()})
 	if err != nil {

@@ -66,11 +66,19 @@ func TestJW_2_V11_CanonicalBase64(t *testing.T) {
 			}
 		}
 	}
-	// The signature of 64 bytes leaves four bits over in its last character.
-	token := sign(t, key, "at+jwt", claims())
-	last := strings.IndexByte(alphabet, token[len(token)-1])
-	for bits := 1; bits < 16; bits++ {
-		refuse(t, v, token[:len(token)-1]+alphabet[last^bits:last^bits+1], jwt.ReasonMalformed)
+	// A signature of 64 bytes leaves four bits over in its last character, one of
+	// 32 bytes leaves two.
+	short := generate(t, jwk.HS256)
+	for _, c := range []struct {
+		key  *jwk.Key
+		bits int
+	}{{key, 16}, {short, 4}} {
+		v := newVerifier(t, config(t, c.key))
+		token := sign(t, c.key, "at+jwt", claims())
+		last := strings.IndexByte(alphabet, token[len(token)-1])
+		for bits := 1; bits < c.bits; bits++ {
+			refuse(t, v, token[:len(token)-1]+alphabet[last^bits:last^bits+1], jwt.ReasonMalformed)
+		}
 	}
 }
 
@@ -122,6 +130,7 @@ func TestJW_3_StrictJSON(t *testing.T) {
 		"lone high surrogate":     payload(`,"x":"\ud83d"`),
 		"lone low surrogate":      payload(`,"x":"\ude00"`),
 		"surrogates reversed":     payload(`,"x":"\ude00\ud83d"`),
+		"low then low":            payload(`,"x":"\ude00\ude00"`),
 		"high then text":          payload(`,"x":"\ud83dabcdef"`),
 		"high then high":          payload(`,"x":"\ud83d\ud83d"`),
 		"lone surrogate in name":  payload(`,"\ud83d":1`),

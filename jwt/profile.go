@@ -95,7 +95,7 @@ func (p *Profile) accepts(typ string) bool {
 			return true
 		}
 	}
-	return p.Type != "" && sameType(typ, p.Type)
+	return sameType(typ, p.Type)
 }
 
 // checkIDToken has the azp rules of OpenID Connect Core section 3.1.3.7, and
