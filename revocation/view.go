@@ -102,16 +102,18 @@ type Verdict struct {
 // Hit reports whether anything was hit.
 func (v Verdict) Hit() bool { return v.Kind != Unknown }
 
-// Revoked looks the ids up, the most specific first. An id that is zero is skipped. It does not allocate.
+// Revoked looks the ids up: the token, then its session, then its grant. A session that ends takes its
+// grants along, so the session comes before the grant: it is the better answer to why. An id that is zero
+// is skipped. It does not allocate.
 func (v *View) Revoked(jti, gid, sid ID) Verdict {
 	if m, ok := v.tokens.get(jti); ok {
 		return Verdict{Token, v.reasons.text(m.reason)}
 	}
-	if m, ok := v.grants.get(gid); ok {
-		return Verdict{Grant, v.reasons.text(m.reason)}
-	}
 	if m, ok := v.sessions.get(sid); ok {
 		return Verdict{Session, v.reasons.text(m.reason)}
+	}
+	if m, ok := v.grants.get(gid); ok {
+		return Verdict{Grant, v.reasons.text(m.reason)}
 	}
 	return Verdict{}
 }

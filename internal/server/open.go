@@ -228,13 +228,14 @@ func (s *Server) Handler() http.Handler { return s.public }
 // ManageHandler serves health, metrics and the admin API.
 func (s *Server) ManageHandler() http.Handler { return s.manage }
 
-// stop tells streams to end and readiness to say no.
-func (s *Server) stop() { s.stopOnce.Do(func() { close(s.stopping) }) }
+// Drain ends the feed's streams and makes readiness say no. Requests go on
+// being answered.
+func (s *Server) Drain() { s.stopOnce.Do(func() { close(s.stopping) }) }
 
 // Close ends the background work and closes the store. Everything that was
 // answered is durable before; nothing is flushed here.
 func (s *Server) Close() error {
-	s.stop()
+	s.Drain()
 	if s.halt != nil {
 		s.halt()
 	}

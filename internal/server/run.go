@@ -92,7 +92,7 @@ func (s *Server) serve(ctx context.Context, sites ...site) error {
 		s.log.InfoContext(ctx, "stopping; requests under way are finished first")
 	case err = <-failed:
 	}
-	s.stop()
+	s.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Shutdown.Drain)
 	defer cancel()
 	for _, srv := range servers {
