@@ -330,7 +330,7 @@ func TestOP_8_ConsentSaysHowLongOfflineAccessLasts(t *testing.T) {
 	s := newSite(t, options{})
 	v := s.signedIn()
 	p := v.get(s.authorize("reports", "scope", "openid offline_access"))
-	p.wantPage(t, http.StatusOK, "Also after you sign out, for up to 90 days")
+	p.wantPage(t, http.StatusOK, "Up to 90 days, also after you sign out")
 	v.submit("answer", "allow")
 	p = v.get(s.authorize("reports", "scope", "openid offline_access email"))
 	if strings.Count(p.body, `<span class="badge">new</span>`) != 1 {

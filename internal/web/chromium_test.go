@@ -138,6 +138,9 @@ func TestChromium_KeyboardOnlyFromSignInToCode(t *testing.T) {
 		chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
 		heading("Allow Reports"))
 	tabTo(t, ctx, "Allow")
+	if !read[bool](t, ctx, `document.activeElement.matches(":focus-visible") && getComputedStyle(document.activeElement).outlineStyle == "solid"`) {
+		t.Error("the focus cannot be seen")
+	}
 	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("arrived"))
 	got := s.arrived()
 	if !strings.HasPrefix(got.Get("code"), "jc_") || got.Get("state") != "s1" || got.Get("iss") != s.url {
