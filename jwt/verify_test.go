@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -477,4 +479,29 @@ func TestVerify_HeaderCache(t *testing.T) {
 		accept(t, v, craft(t, key, header(key, extra), payload("")))
 		refuse(t, v, craft(t, key, strings.Replace(header(key, extra), "at+jwt", "JWT", 1), payload("")), jwt.ReasonWrongType)
 	}
+}
+
+// One verifier for all requests: tokens with different headers, checked at once,
+// must not mix. The race detector watches.
+func TestVerify_Concurrent(t *testing.T) {
+	key := generate(t, jwk.HS256)
+	v := newVerifier(t, config(t, key))
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 50 {
+				want := strings.Repeat("s", 1+i)
+				token := craft(t, key, header(key, fmt.Sprintf(`,"n":%d`, i*j)), strings.Replace(payload(""), "248289761001", want, 1))
+				got, err := v.Verify(t.Context(), token)
+				if err != nil || got.Claims.Subject != want {
+					t.Errorf("got %+v, %v", got, err)
+					return
+				}
+				if _, err := v.Verify(t.Context(), token[:len(token)-8]+"AAAAAAAA"); err == nil {
+					t.Error("accepted a broken signature")
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
