@@ -44,17 +44,14 @@ func (g *Guard) check(ctx context.Context, token string, r *rule) (*Token, *Refu
 }
 
 // expiry is the second that a token's exp must be above.
-func (g *Guard) expiry(now time.Time) int64 {
-	if g.config.Leeway == 0 {
-		return now.Unix()
-	}
-	return now.Add(-g.config.Leeway).Unix()
+func (g *Guard) expiry(now instant) int64 {
+	return (now.unix - int64(g.config.Leeway)) / int64(time.Second)
 }
 
 // current reports whether all that was found out about a token still stands.
-func (g *Guard) current(e *seen.Entry[record], r *rule, now time.Time) bool {
+func (g *Guard) current(e *seen.Entry[record], r *rule, now instant) bool {
 	return g.view == nil ||
-		e.Epoch() == g.view.Epoch() && (r.skipRegistry || e.Asked() != 0) && !g.view.StaleAt(now, r.maxStaleness)
+		e.Epoch() == g.view.Epoch() && (r.skipRegistry || e.Asked() != 0) && !g.view.StaleAt(now.time, r.maxStaleness)
 }
 
 // told ends a check.
@@ -81,7 +78,7 @@ func (g *Guard) unseen(ctx context.Context, token string, r *rule) (*Token, *Ref
 
 // remembered is the refusal of a token that was bad a moment ago.
 func (g *Guard) remembered(token string) *Refusal {
-	if e := g.refused.Get(token, g.clock.now().Unix()); e != nil {
+	if e := g.refused.Get(token, g.clock.now().seconds()); e != nil {
 		return e.Value
 	}
 	return nil
@@ -99,7 +96,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 	if c.Has("cnf") || c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
 		return nil, g.remember(token, refuse(ReasonUnsupported))
 	}
-	rec, own, extra := newRecord(token, v)
+	rec, extra := newRecord(token, v)
 	var epoch uint64
 	if g.view != nil {
 		if !rec.name() {
@@ -109,7 +106,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 		epoch = ^uint64(0)
 	}
 	now := g.clock.now()
-	return g.seen.Put(seen.Item[record]{Token: own, Value: rec, Expires: rec.expiresAt, Epoch: epoch, Extra: extra}, g.expiry(now)), nil
+	return g.seen.Put(seen.Item[record]{Token: *rec.text, Value: rec, Expires: rec.expiresAt, Epoch: epoch, Extra: extra}, g.expiry(now)), nil
 }
 
 // unverified turns an error of the verifier into a refusal, and remembers it if finding out was expensive.
@@ -130,7 +127,7 @@ func (g *Guard) unverified(token string, err error) *Refusal {
 
 // remember keeps a refusal, so that a flood of the same bad token costs no more than lookups.
 func (g *Guard) remember(token string, refusal *Refusal) *Refusal {
-	now := g.clock.now().Unix()
+	now := g.clock.now().seconds()
 	own := string(append([]byte(nil), token...))
 	g.refused.Put(seen.Item[*Refusal]{Token: own, Value: refusal, Expires: now + refusedFor}, now)
 	return refusal
@@ -157,13 +154,13 @@ func (g *Guard) alive(ctx context.Context, e *seen.Entry[record], r *rule) *Refu
 	}
 	now := g.clock.now()
 	ask := e.Asked() == 0 && !r.skipRegistry
-	if g.view.StaleAt(now, r.maxStaleness) {
+	if g.view.StaleAt(now.time, r.maxStaleness) {
 		switch r.fail {
 		case Closed:
 			return refuse(ReasonViewStale)
 		case Introspect:
 			// The mark is when the question was sent: the answer is not older.
-			ask = ask || e.Asked() == 0 || g.mark(now)-e.Asked() > int64(answerKept)
+			ask = ask || e.Asked() == 0 || g.mark(now.time)-e.Asked() > int64(answerKept)
 		case Open:
 		}
 	}

@@ -12,26 +12,40 @@ const alignEvery = 50 * time.Millisecond
 // both. It needs no goroutine, so nothing is accepted late because one was not scheduled.
 type clock struct {
 	given   func() time.Time // Config.Now, or nil
-	aligned atomic.Pointer[time.Time]
+	aligned atomic.Pointer[instant]
 }
+
+// instant is a moment, with the forms of it that a check needs.
+type instant struct {
+	time time.Time
+	unix int64 // nanoseconds since 1970
+}
+
+// seconds is the Unix time, a fraction cut off.
+func (i instant) seconds() int64 { return i.unix / int64(time.Second) }
+
+func instantOf(t time.Time) instant { return instant{t, t.UnixNano()} }
 
 func newClock(given func() time.Time) *clock {
 	c := &clock{given: given}
-	now := time.Now()
-	c.aligned.Store(&now)
+	c.align()
 	return c
 }
 
-func (c *clock) now() time.Time {
+func (c *clock) now() instant {
 	if c.given != nil {
-		return c.given()
+		return instantOf(c.given())
 	}
-	aligned := *c.aligned.Load()
-	passed := time.Since(aligned)
+	aligned := c.aligned.Load()
+	passed := time.Since(aligned.time)
 	if passed > alignEvery {
-		now := time.Now()
-		c.aligned.Store(&now)
-		return now
+		return c.align()
 	}
-	return aligned.Add(passed)
+	return instant{aligned.time.Add(passed), aligned.unix + int64(passed)}
+}
+
+func (c *clock) align() instant {
+	now := instantOf(time.Now())
+	c.aligned.Store(&now)
+	return now
 }

@@ -2,6 +2,7 @@ package jeton
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jetonhq/jeton/revocation"
@@ -99,7 +100,7 @@ func (g *Guard) rule(demands []Demand) rule {
 }
 
 // meets holds a good token against the demands.
-func (r *rule) meets(t *Token, now time.Time) *Refusal {
+func (r *rule) meets(t *Token, now instant) *Refusal {
 	for i := range r.demands {
 		switch d := &r.demands[i]; d.kind {
 		case demandScope:
@@ -109,7 +110,7 @@ func (r *rule) meets(t *Token, now time.Time) *Refusal {
 				}
 			}
 		case demandMaxAge:
-			if now.Add(-d.span).Unix() > t.issuedAt {
+			if (now.unix-int64(d.span))/int64(time.Second) > t.issuedAt {
 				return refuse(ReasonTooOld)
 			}
 		case demandClients:
@@ -134,15 +135,19 @@ func (r *rule) scopes() []string {
 
 // hasScope looks for one whole name in a list separated by spaces.
 func hasScope(scope, name string) bool {
-	for rest := scope; len(rest) >= len(name) && name != ""; {
-		i := 0
-		for i < len(rest) && rest[i] != ' ' {
-			i++
-		}
-		if rest[:i] == name {
+	if name == "" {
+		return false
+	}
+	for start := 0; start+len(name) <= len(scope); {
+		end := start + len(name)
+		if scope[start:end] == name && (end == len(scope) || scope[end] == ' ') {
 			return true
 		}
-		rest = rest[min(i+1, len(rest)):]
+		next := strings.IndexByte(scope[start:], ' ')
+		if next < 0 {
+			return false
+		}
+		start += next + 1
 	}
 	return false
 }

@@ -64,7 +64,7 @@ func NewGuard(config Config) (*Guard, error) {
 		seen:     seen.New[record](seen.Config{Entries: config.Cache.Entries, Bytes: config.Cache.Bytes}),
 		refused:  seen.New[*Refusal](seen.Config{Entries: refusedEntries, Bytes: refusedBytes}),
 	}
-	g.born = g.clock.now()
+	g.born = g.clock.now().time
 	if g.observer == nil {
 		g.observer = nobody{}
 	}
@@ -152,7 +152,7 @@ func (g *Guard) Mode() Mode {
 // Ready reports whether the guard can decide about any token without the authority's help: it has keys, and,
 // in mode Full, a view that is not stale. It is meant for a readiness probe.
 func (g *Guard) Ready() bool {
-	return g.keys.Held() != nil && (g.view == nil || !g.view.StaleAt(g.clock.now(), g.config.MaxStaleness))
+	return g.keys.Held() != nil && (g.view == nil || !g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness))
 }
 
 // onEntry is called by the view for what the feed brings besides revocations.
@@ -166,8 +166,8 @@ func (g *Guard) onEntry(e revocation.Entry) {
 // for requests that wait for readiness.
 func (g *Guard) firstKeys() {
 	for pause := firstPause; ; pause = min(2*pause, 5*time.Second) {
-		g.fetchKeys()
-		if g.keys.Held() != nil {
+		if err := g.keys.Prefetch(g.ctx); err == nil {
+			g.keysFetched()
 			return
 		}
 		select {
@@ -188,6 +188,10 @@ func (g *Guard) fetchKeys() {
 			break
 		}
 	}
+	g.keysFetched()
+}
+
+func (g *Guard) keysFetched() {
 	if g.keys.Held() != nil && g.keysDown.Swap(false) {
 		g.log.Info("key set fetched", "url", g.config.JWKSURL)
 	}

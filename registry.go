@@ -82,7 +82,7 @@ func newRegistry(ctx context.Context, c Config, o Observer) *registry {
 }
 
 func sightingOf(rec *record) revocation.Sighting {
-	sum := sha256.Sum256([]byte(rec.text))
+	sum := sha256.Sum256([]byte(*rec.text))
 	return revocation.Sighting{ID: rec.jti, Digest: revocation.ID(sum[:16]), KeyID: rec.keyID}
 }
 

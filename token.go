@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/revocation"
@@ -22,8 +23,8 @@ type Token struct {
 	GrantID   string // gid, may be empty
 	SessionID string // sid, may be empty
 
-	issuedAt, expiresAt int64 // Unix seconds
-	text                string
+	issuedAt, expiresAt int64   // Unix seconds
+	text                *string // behind a pointer, so that no way of printing reaches it
 }
 
 // HasScope reports whether the token has exactly this scope.
@@ -38,7 +39,10 @@ func (t *Token) ExpiresAt() time.Time { return time.Unix(t.expiresAt, 0) }
 // Claims reads all claims. They are not kept, in order to keep the memory per token small: it costs about
 // two microseconds each time.
 func (t *Token) Claims() *jwt.Claims {
-	u, err := jwt.Parse(t.text, len(t.text))
+	if t.text == nil { // made by hand, not by a guard
+		return &jwt.Claims{}
+	}
+	u, err := jwt.Parse(*t.text, len(*t.text))
 	if err != nil {
 		return &jwt.Claims{} // cannot happen: the same bytes were verified
 	}
@@ -46,18 +50,13 @@ func (t *Token) Claims() *jwt.Claims {
 }
 
 // Format prints subject and client.
-func (t *Token) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, t.summary()) }
-
-// LogValue logs subject, client and jti.
-func (t *Token) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("sub", t.Subject), slog.String("client_id", t.ClientID), slog.String("jti", t.ID))
+func (t Token) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "token of "+t.Subject+" for "+t.ClientID)
 }
 
-func (t *Token) summary() string {
-	if t == nil {
-		return "no token"
-	}
-	return "token of " + t.Subject + " for " + t.ClientID
+// LogValue logs subject, client and jti.
+func (t Token) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("sub", t.Subject), slog.String("client_id", t.ClientID), slog.String("jti", t.ID))
 }
 
 type contextKey struct{}
@@ -82,8 +81,8 @@ type record struct {
 }
 
 // newRecord copies what it needs into one string, so that nothing else of the request or of the parsed token
-// stays in memory. It answers the token's text in it, and the length of the rest.
-func newRecord(text string, v *jwt.Token) (r record, own string, extra int) {
+// stays in memory. extra is what the record occupies beside itself and the token's text.
+func newRecord(text string, v *jwt.Token) (r record, extra int) {
 	c := &v.Claims
 	var b strings.Builder
 	b.Grow(len(text) + len(c.Scope) + len(c.Subject) + len(c.ClientID) + len(c.ID) + len(c.GrantID) + len(c.SessionID))
@@ -97,7 +96,7 @@ func newRecord(text string, v *jwt.Token) (r record, own string, extra int) {
 		s, rest = rest[:n], rest[n:]
 		return s
 	}
-	own = all[:len(text)]
+	own := all[:len(text)]
 	r = record{
 		Token: Token{
 			Scope:     take(len(c.Scope)),
@@ -108,11 +107,11 @@ func newRecord(text string, v *jwt.Token) (r record, own string, extra int) {
 			SessionID: take(len(c.SessionID)),
 			issuedAt:  c.IssuedAt,
 			expiresAt: c.ExpiresAt,
-			text:      own,
+			text:      &own,
 		},
 		keyID: v.Key.ID(),
 	}
-	return r, own, len(all) - len(own)
+	return r, len(all) - len(own) + int(unsafe.Sizeof(own))
 }
 
 // name reads the ids by which the token can be revoked. A token with an id that the authority's feed cannot

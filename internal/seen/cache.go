@@ -83,9 +83,10 @@ func (c *Cache[V]) Get(token string, now int64) *Entry[V] {
 	if t == nil {
 		return nil
 	}
-	e := t.buckets[h&t.mask].find(h, token)
+	first, second := t.pair(h)
+	e := first.find(h, token)
 	if e == nil {
-		if e = t.buckets[second(h)&t.mask].find(h, token); e == nil {
+		if e = second.find(h, token); e == nil {
 			return nil
 		}
 	}

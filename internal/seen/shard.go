@@ -28,7 +28,7 @@ func (sh *shard[V]) put(e *Entry[V], now int64) (evicted uint64) {
 		return evicted
 	}
 	for !t.place(e) {
-		if sh.entries*2 < len(t.buckets)*ways || !sh.grow() {
+		if sh.entries*4 < len(t.buckets)*ways || !sh.grow() {
 			evicted += sh.displace(e, now)
 		}
 		t = sh.table.Load()
@@ -90,8 +90,8 @@ func (sh *shard[V]) displace(e *Entry[V], now int64) (evicted uint64) {
 	t := sh.table.Load()
 	var victim *bucket[V]
 	way, best := 0, 0
-	for _, at := range [2]uint64{e.hash, second(e.hash)} {
-		b := &t.buckets[at&t.mask]
+	first, second := t.pair(e.hash)
+	for _, b := range [2]*bucket[V]{first, second} {
 		for i := range b.ways {
 			other := b.ways[i].Load()
 			if other == nil {

@@ -29,9 +29,11 @@ func newTable[V any](buckets uint64) *table[V] {
 	return &table[V]{mask: buckets - 1, buckets: make([]bucket[V], buckets)}
 }
 
-// second chooses the other bucket of a hash: the one with a free way takes the entry, so that nearly all
-// ways fill before any entry has to go.
-func second(h uint64) uint64 { return (h * 0x9e3779b97f4a7c15) >> 24 }
+// pair answers the two buckets of a hash. They differ, also in the smallest table.
+func (t *table[V]) pair(h uint64) (first, second *bucket[V]) {
+	i := h & t.mask
+	return &t.buckets[i], &t.buckets[(i^(h*0x9e3779b97f4a7c15>>24|1))&t.mask]
+}
 
 // tag comes from bits that choose neither shard nor bucket.
 func tag(h uint64) uint64 { return h>>48&0x7f | 0x80 }
@@ -48,14 +50,15 @@ func (b *bucket[V]) find(h uint64, token string) *Entry[V] {
 	return nil
 }
 
-// free is a free way, or -1.
-func (b *bucket[V]) free() int {
+// free is a free way, and how many there are.
+func (b *bucket[V]) free() (way, n int) {
 	for i := range b.ways {
 		if b.ways[i].Load() == nil {
-			return i
+			way = i
+			n++
 		}
 	}
-	return -1
+	return way, n
 }
 
 // set places an entry, or nil, in a way. The caller holds the shard's mu.
@@ -70,8 +73,8 @@ func (b *bucket[V]) set(i int, e *Entry[V]) {
 
 // locate finds the way that holds e, or an entry of the same token.
 func (t *table[V]) locate(e *Entry[V]) (*bucket[V], int, *Entry[V]) {
-	for _, at := range [2]uint64{e.hash, second(e.hash)} {
-		b := &t.buckets[at&t.mask]
+	first, second := t.pair(e.hash)
+	for _, b := range [2]*bucket[V]{first, second} {
 		for i := range b.ways {
 			if old := b.ways[i].Load(); old != nil && (old == e || old.hash == e.hash && old.token == e.token) {
 				return b, i, old
@@ -81,14 +84,19 @@ func (t *table[V]) locate(e *Entry[V]) (*bucket[V], int, *Entry[V]) {
 	return nil, 0, nil
 }
 
-// place puts e into a free way of one of its buckets, if there is one.
+// place puts e into a free way of one of its buckets, if there is one: of the first, where readers look
+// first, unless it fills up and the second has more room.
 func (t *table[V]) place(e *Entry[V]) bool {
-	for _, at := range [2]uint64{e.hash, second(e.hash)} {
-		b := &t.buckets[at&t.mask]
-		if i := b.free(); i >= 0 {
-			b.set(i, e)
-			return true
+	b, second := t.pair(e.hash)
+	way, room := b.free()
+	if room < 3 {
+		if other, more := second.free(); more > room {
+			b, way, room = second, other, more
 		}
 	}
-	return false
+	if room == 0 {
+		return false
+	}
+	b.set(way, e)
+	return true
 }
