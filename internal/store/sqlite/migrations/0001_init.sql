@@ -126,8 +126,13 @@ CREATE TABLE codes (
 CREATE INDEX codes_client ON codes (client_id, account_id);
 CREATE INDEX codes_expires ON codes (expires_at);
 
+-- What decides whether a grant is live comes first: each issued token reads it.
 CREATE TABLE grants (
     id                BLOB    PRIMARY KEY,
+    ended_at          INTEGER,
+    expires_at        INTEGER NOT NULL,
+    idle_until        INTEGER NOT NULL,
+    generation        INTEGER NOT NULL,
     type              TEXT    NOT NULL,
     client_id         TEXT    NOT NULL,
     account_id        BLOB,
@@ -140,7 +145,6 @@ CREATE TABLE grants (
     amr               TEXT    NOT NULL,
     nonce             TEXT    NOT NULL,
     has_refresh       INTEGER NOT NULL,
-    generation        INTEGER NOT NULL,
     salt              BLOB    NOT NULL,
     refresh_key       TEXT    NOT NULL,
     policy            TEXT    NOT NULL,
@@ -155,9 +159,6 @@ CREATE TABLE grants (
     last_agent        TEXT    NOT NULL,
     created_at        INTEGER NOT NULL,
     last_used         INTEGER NOT NULL,
-    idle_until        INTEGER NOT NULL,
-    expires_at        INTEGER NOT NULL,
-    ended_at          INTEGER,
     end_reason        TEXT    NOT NULL,
     sweep_at          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
