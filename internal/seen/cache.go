@@ -176,7 +176,8 @@ type shard[V any] struct {
 	mu         sync.Mutex
 	entries    int
 	bytes      int64
-	hand       uint64 // next bucket to sweep
+	hand       uint64 // next way to look at when there is no room
+	broom      uint64 // next bucket to free of what has expired
 	maxEntries int
 	maxBytes   int64
 	_          [64]byte // keeps neighbours' lines apart

@@ -42,29 +42,28 @@ func (sh *shard[V]) full(e *Entry[V]) bool {
 	return sh.entries >= sh.maxEntries || sh.bytes+int64(e.size) > sh.maxBytes
 }
 
-// sweepFor moves the hand until there is room for e or it has been far enough.
+// sweepFor moves the hand until there is room for e or it has been far enough. It stops between two ways of a
+// bucket, so that a turn is as long as it can be and the used have time to be used again.
 func (sh *shard[V]) sweepFor(e *Entry[V], now int64, anyone bool) (evicted uint64) {
 	t := sh.table.Load()
-	most := min(sweepMost, len(t.buckets))
+	most := ways * min(sweepMost, len(t.buckets))
 	for range most {
-		b := &t.buckets[sh.hand&t.mask]
+		b, i := &t.buckets[sh.hand/ways&t.mask], int(sh.hand%ways)
 		sh.hand++
-		for i := range b.ways {
-			other := b.ways[i].Load()
-			if other == nil {
-				continue
-			}
-			dead := now >= other.expires
-			if !dead && other.used.Swap(false) && !anyone {
-				continue
-			}
-			sh.take(b, i, other)
-			if !dead {
-				evicted++
-			}
-			if !sh.full(e) {
-				return evicted
-			}
+		other := b.ways[i].Load()
+		if other == nil {
+			continue
+		}
+		dead := now >= other.expires
+		if !dead && other.used.Swap(false) && !anyone {
+			continue
+		}
+		sh.take(b, i, other)
+		if !dead {
+			evicted++
+		}
+		if !sh.full(e) {
+			break
 		}
 	}
 	return evicted
@@ -74,8 +73,8 @@ func (sh *shard[V]) sweepFor(e *Entry[V], now int64, anyone bool) (evicted uint6
 func (sh *shard[V]) sweep(now int64, buckets int) {
 	t := sh.table.Load()
 	for range buckets {
-		b := &t.buckets[sh.hand&t.mask]
-		sh.hand++
+		b := &t.buckets[sh.broom&t.mask]
+		sh.broom++
 		for i := range b.ways {
 			if e := b.ways[i].Load(); e != nil && now >= e.expires {
 				sh.take(b, i, e)
