@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -28,7 +29,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, oauth.Refuse(oauth.InvalidRequest, "the body must be application/x-www-form-urlencoded")
 	}
-	if charset := params["charset"]; charset != "" && charset != "utf-8" && charset != "UTF-8" {
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "UTF-8") {
 		return nil, oauth.Refuse(oauth.InvalidRequest, "the charset must be UTF-8")
 	}
 	// A body that trickles in must not hold a connection for long. Servers that

@@ -67,9 +67,9 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.route(mux, h.path+"/userinfo", public, h.userinfo, http.MethodGet, http.MethodPost)
 	h.route(mux, h.path+"/registry/check", private, h.registryCheck, http.MethodPost)
 	h.route(mux, h.path+"/revocations", private, h.revocations, http.MethodGet)
-	h.route(mux, h.path+"/jwks", public, h.jwks, http.MethodGet, http.MethodHead)
+	h.route(mux, h.path+"/jwks", document, h.jwks, http.MethodGet, http.MethodHead)
 	for _, path := range h.metadataPaths() {
-		h.route(mux, path, public, h.metadata, http.MethodGet, http.MethodHead)
+		h.route(mux, path, document, h.metadata, http.MethodGet, http.MethodHead)
 	}
 }
 
@@ -78,11 +78,12 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 
 // access says whether browser code of other origins may call an endpoint
 // (SPECS GEN-10). Never with credentials.
-type access bool
+type access int
 
 const (
-	public  access = true
-	private access = false
+	private  access = iota // no browser code
+	public                 // of the configured origins
+	document               // of any: the same for everyone, without credentials
 )
 
 // route mounts one endpoint for exactly the given methods; others get 405 with
@@ -90,10 +91,8 @@ const (
 func (h *Handler) route(mux *http.ServeMux, path string, who access, serve handlerFunc, methods ...string) {
 	allow := strings.Join(methods, ", ")
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-		if who == public {
-			if h.preflight(w, r, allow) {
-				return
-			}
+		if who != private && h.preflight(w, r, who, allow) {
+			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !slices.Contains(methods, r.Method) {
@@ -109,9 +108,9 @@ func (h *Handler) route(mux *http.ServeMux, path string, who access, serve handl
 
 // preflight adds the CORS headers of endpoints that browser apps call, and
 // answers OPTIONS.
-func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, allow string) bool {
+func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, who access, allow string) bool {
 	switch origin := r.Header.Get("Origin"); {
-	case slices.Contains(h.cfg.Origins, "*"):
+	case who == document || slices.Contains(h.cfg.Origins, "*"):
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 	default:
 		w.Header().Add("Vary", "Origin")
@@ -120,7 +119,7 @@ func (h *Handler) preflight(w http.ResponseWriter, r *http.Request, allow string
 		}
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 	}
-	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After")
+	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After, Jeton-Reason")
 	if r.Method != http.MethodOptions {
 		return false
 	}
