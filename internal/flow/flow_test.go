@@ -440,7 +440,8 @@ func TestAZ_13_AnswerCountsOnlyForWhatWasShown(t *testing.T) {
 	wider, other := ask, ask
 	wider.Scope = oauth.Scope{"read", "email"}
 	other.Request = &flow.Request{Client: authority.Client{ID: "spa"}}
-	if ask.Seen(ada) != ask.Seen(ada) || ask.Seen(ada) == ask.Seen(eve) || ask.Seen(ada) == wider.Seen(ada) || ask.Seen(ada) == other.Seen(ada) {
+	same := ask
+	if ask.Seen(ada) != same.Seen(ada) || ask.Seen(ada) == ask.Seen(eve) || ask.Seen(ada) == wider.Seen(ada) || ask.Seen(ada) == other.Seen(ada) {
 		t.Error("two questions have one name, or one has two")
 	}
 }

@@ -32,12 +32,12 @@ func (h *Handler) dropCookie(w http.ResponseWriter) {
 }
 
 func (h *Handler) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ // #nosec G124 -- without Secure only where the issuer is http, on loopback
 		Name:     CookieName(h.secure),
 		Value:    value,
 		Path:     "/",
 		MaxAge:   maxAge,
-		Secure:   h.secure, // #nosec G124 -- http only on loopback
+		Secure:   h.secure,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}
