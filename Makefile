@@ -45,8 +45,10 @@ lint: $(LINT)
 vuln: $(VULN)
 	$(VULN) ./...
 
+# The authority over HTTP beside a bare handler, then the library beside raw cryptography.
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	go run ./internal/bench
+	go test -run '^$$' -bench . -benchmem . ./jwt ./revocation ./internal/seen ./internal/store/sqlite
 
 check: lint test race
 
