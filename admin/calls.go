@@ -16,7 +16,7 @@ func (c *Client) CreateAccount(ctx context.Context, a NewAccount, reason string)
 // Accounts lists people by login.
 func (c *Client) Accounts(ctx context.Context, p Page) (List[Account], error) {
 	var list List[Account]
-	err := c.do(ctx, request{method: http.MethodGet, path: []string{"accounts"}, query: p.query(), into: &list})
+	err := c.do(ctx, request{method: http.MethodGet, path: []string{"accounts"}, query: p.query(nil), into: &list})
 	return list, err
 }
 
@@ -59,7 +59,7 @@ func (c *Client) CreateClient(ctx context.Context, n NewClient, reason string) (
 // Clients lists clients by id.
 func (c *Client) Clients(ctx context.Context, p Page) (List[ClientRecord], error) {
 	var list List[ClientRecord]
-	err := c.do(ctx, request{method: http.MethodGet, path: []string{"clients"}, query: p.query(), into: &list})
+	err := c.do(ctx, request{method: http.MethodGet, path: []string{"clients"}, query: p.query(nil), into: &list})
 	return list, err
 }
 
@@ -113,7 +113,7 @@ func (c *Client) DeleteResource(ctx context.Context, audience, reason string) er
 // Sessions lists sessions by id, of one account (id or login) or, with "", of all.
 func (c *Client) Sessions(ctx context.Context, account string, p Page) (List[Session], error) {
 	var list List[Session]
-	err := c.do(ctx, request{method: http.MethodGet, path: []string{"sessions"}, query: p.query("account", account), into: &list})
+	err := c.do(ctx, request{method: http.MethodGet, path: []string{"sessions"}, query: p.query(map[string]string{"account": account}), into: &list})
 	return list, err
 }
 
@@ -125,7 +125,7 @@ func (c *Client) EndSession(ctx context.Context, id, reason string) error {
 // Grants lists live grants by id; "" matches any account (id or login) or client.
 func (c *Client) Grants(ctx context.Context, account, client string, p Page) (List[Grant], error) {
 	var list List[Grant]
-	err := c.do(ctx, request{method: http.MethodGet, path: []string{"grants"}, query: p.query("account", account, "client", client), into: &list})
+	err := c.do(ctx, request{method: http.MethodGet, path: []string{"grants"}, query: p.query(map[string]string{"account": account, "client": client}), into: &list})
 	return list, err
 }
 
@@ -150,7 +150,7 @@ func (c *Client) RevokeToken(ctx context.Context, token, reason string) error {
 
 // Events lists the audit trail, newest first.
 func (c *Client) Events(ctx context.Context, f EventFilter, p Page) (List[Event], error) {
-	query := p.query("type", f.Type, "account", f.AccountID, "client", f.ClientID)
+	query := p.query(map[string]string{"type": f.Type, "account": f.AccountID, "client": f.ClientID})
 	if !f.Since.IsZero() {
 		query.Set("since", f.Since.UTC().Format(time.RFC3339Nano))
 	}

@@ -154,11 +154,12 @@ func refusal(status int, answer []byte) error {
 	return &Error{Status: status, Code: body.Code, Message: body.Message}
 }
 
-func (p Page) query(pairs ...string) url.Values {
+// query is the page and what narrows the list, without what is empty.
+func (p Page) query(narrow map[string]string) url.Values {
 	query := make(url.Values)
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			query.Set(pairs[i], pairs[i+1])
+	for name, value := range narrow {
+		if value != "" {
+			query.Set(name, value)
 		}
 	}
 	if p.After != "" {

@@ -85,8 +85,10 @@ func (a *app) accountShow() *cobra.Command {
 
 func (a *app) showAccount(x admin.Account) error {
 	return a.details(x,
-		"id", x.ID, "login", x.Login, "name", x.Name, "email", x.Email, "email verified", yes(x.EmailVerified),
-		"password", yes(x.HasPassword), "disabled", yes(x.Disabled), "created", when(x.CreatedAt), "updated", when(x.UpdatedAt))
+		detail{"id", x.ID}, detail{"login", x.Login}, detail{"name", x.Name},
+		detail{"email", x.Email}, detail{"email verified", yes(x.EmailVerified)},
+		detail{"password", yes(x.HasPassword)}, detail{"disabled", yes(x.Disabled)},
+		detail{"created", when(x.CreatedAt)}, detail{"updated", when(x.UpdatedAt)})
 }
 
 func (a *app) accountPassword() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,15 +64,19 @@ func (a *app) showDiff(d admin.Diff) error {
 		return a.printJSON(d)
 	}
 	count := make(map[admin.Action]int)
+	var text strings.Builder
 	for _, c := range d.Changes {
 		count[c.Action]++
-		fmt.Fprintf(a.Out, "%s %s %s\n", signs[c.Action], printable(c.Kind), printable(c.Name))
+		text.WriteString(signs[c.Action] + " " + printable(c.Kind+" "+c.Name) + "\n")
 		for _, f := range c.Fields {
-			fmt.Fprintf(a.Out, "    %s: %s\n", printable(f.Name), printable(fieldChange(f)))
+			text.WriteString("    " + printable(f.Name+": "+fieldChange(f)) + "\n")
 		}
 		if c.Secret != "" {
-			fmt.Fprintf(a.Out, "    secret, shown once: %s\n", printable(c.Secret))
+			text.WriteString("    secret, shown once: " + printable(c.Secret) + "\n")
 		}
+	}
+	if err := a.print(text.String()); err != nil {
+		return err
 	}
 	note := ""
 	if !d.Applied {

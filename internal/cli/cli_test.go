@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,6 +41,29 @@ func TestTable_ShowsNoControlCharacters(t *testing.T) {
 		t.Errorf("output %q", out)
 	}
 }
+
+func TestExplain_ShowsNoControlCharacters(t *testing.T) {
+	const body = `{"kind":"access token","claims":{"sub":"ann` + "\u202e" + `"},"checks":[{"name":"form","ok":true,"detail":"fine\u001b[2J"}]}`
+	code, out, _ := answering(t, http.StatusOK, body, "token", "explain", "x")
+	if code != 0 || strings.ContainsAny(out, "\x1b\u202e") {
+		t.Errorf("exit code %d, output %q", code, out)
+	}
+	if !strings.Contains(out, `"sub": "ann·"`) || !strings.Contains(out, "fine·[2J") {
+		t.Errorf("output %q", out)
+	}
+}
+
+// An answer that could not be written is a failure.
+func TestOutput_Lost(t *testing.T) {
+	code := cli.Run(t.Context(), []string{"version"}, cli.Streams{In: strings.NewReader(""), Out: full{}, Err: io.Discard}, cli.Commands{})
+	if code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestErrors_ShowNoControlCharacters(t *testing.T) {
 	code, _, complaint := answering(t, http.StatusConflict, `{"code":"conflict","message":"taken\u001b[2J"}`, "client", "list")

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,7 +191,7 @@ func (a *app) clientDelete() *cobra.Command {
 	}))
 }
 
-func (a *app) showClient(c admin.ClientRecord, record any, more ...string) error {
+func (a *app) showClient(c admin.ClientRecord, record any, more ...detail) error {
 	var secrets []string
 	for _, s := range c.Secrets {
 		text := "made " + when(s.CreatedAt)
@@ -200,18 +200,19 @@ func (a *app) showClient(c admin.ClientRecord, record any, more ...string) error
 		}
 		secrets = append(secrets, text)
 	}
-	return a.details(record, append([]string{
-		"id", c.ID, "name", c.Name, "authentication", c.AuthMethod, "secrets", strings.Join(secrets, "; "),
-		"grants", list(c.GrantTypes), "redirect URIs", list(c.RedirectURIs), "after sign-out", list(c.PostLogoutRedirectURIs),
-		"scope", list(c.Scope), "audience", c.Audience, "first party", yes(c.FirstParty), "native", yes(c.Native),
-		"without PKCE", yes(c.WithoutPKCE), "ID token algorithm", c.IDTokenAlg, "access lifetime", lifetime(c.AccessLifetime),
-		"refresh idle", lifetime(c.RefreshIdle), "refresh absolute", lifetime(c.RefreshAbsolute), "refresh policy", c.RefreshPolicy, "revoke shared", yes(c.RevokeShared),
-		"disabled", yes(c.Disabled), "version", fmt.Sprint(c.Version), "created", when(c.CreatedAt), "updated", when(c.UpdatedAt),
+	return a.details(record, append([]detail{
+		{"id", c.ID}, {"name", c.Name}, {"authentication", c.AuthMethod}, {"secrets", strings.Join(secrets, "; ")},
+		{"grants", list(c.GrantTypes)}, {"redirect URIs", list(c.RedirectURIs)}, {"after sign-out", list(c.PostLogoutRedirectURIs)},
+		{"scope", list(c.Scope)}, {"audience", c.Audience}, {"first party", yes(c.FirstParty)}, {"native", yes(c.Native)},
+		{"without PKCE", yes(c.WithoutPKCE)}, {"ID token algorithm", c.IDTokenAlg}, {"access lifetime", lifetime(c.AccessLifetime)},
+		{"refresh idle", lifetime(c.RefreshIdle)}, {"refresh absolute", lifetime(c.RefreshAbsolute)},
+		{"refresh policy", c.RefreshPolicy}, {"revoke shared", yes(c.RevokeShared)}, {"disabled", yes(c.Disabled)},
+		{"version", strconv.FormatInt(c.Version, 10)}, {"created", when(c.CreatedAt)}, {"updated", when(c.UpdatedAt)},
 	}, more...)...)
 }
 
 func (a *app) showIssued(issued admin.IssuedClient) error {
-	if err := a.showClient(issued.Client, issued, "secret", issued.Secret); err != nil {
+	if err := a.showClient(issued.Client, issued, detail{"secret", issued.Secret}); err != nil {
 		return err
 	}
 	if issued.Secret != "" {

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"text/tabwriter"
@@ -26,32 +27,56 @@ func table[T any](a *app, items []T, columns []string, row func(T) []string) err
 		}
 		return a.printJSON(items)
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(columns, "\t"))
+	var text strings.Builder
+	text.WriteString(strings.Join(columns, "\t") + "\n")
 	for _, item := range items {
-		fmt.Fprintln(w, strings.Join(cells(row(item)), "\t"))
+		text.WriteString(strings.Join(cells(row(item)), "\t") + "\n")
+	}
+	return a.align(text.String())
+}
+
+// detail is one line about a record.
+type detail struct{ name, value string }
+
+// details prints one record as JSON or as name and value, a line each, leaving
+// out what is empty.
+func (a *app) details(record any, lines ...detail) error {
+	if a.json {
+		return a.printJSON(record)
+	}
+	var text strings.Builder
+	for _, line := range lines {
+		if line.value != "" {
+			text.WriteString(line.name + "\t" + printable(line.value) + "\n")
+		}
+	}
+	return a.align(text.String())
+}
+
+// align prints lines of cells that are separated by tabs.
+func (a *app) align(text string) error {
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
 	}
 	return w.Flush()
 }
 
-// details prints one record as JSON or as name and value, a line each, leaving
-// out what is empty.
-func (a *app) details(record any, pairs ...string) error {
-	if a.json {
-		return a.printJSON(record)
-	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", pairs[i], printable(pairs[i+1]))
-		}
-	}
-	return w.Flush()
+// print writes text to standard output.
+func (a *app) print(text string) error {
+	_, err := io.WriteString(a.Out, text)
+	return err
+}
+
+// say tells people something beside the answer. That nobody hears it is no
+// reason to fail.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.Err, format, args...)
 }
 
 // done says what was changed, to people.
 func (a *app) done(format string, args ...any) {
-	fmt.Fprintln(a.Err, printable(fmt.Sprintf(format, args...)))
+	a.say("%s\n", printable(fmt.Sprintf(format, args...)))
 }
 
 func cells(values []string) []string {

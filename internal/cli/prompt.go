@@ -31,7 +31,7 @@ func (a *app) hidden(file, label string, twice bool) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the %s: %w", label, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	return firstLine(f, label)
 }
 
@@ -62,9 +62,9 @@ func (a *app) ask(terminal *os.File, label string, twice bool) (string, error) {
 }
 
 func (a *app) askOnce(terminal *os.File, label string) (string, error) {
-	fmt.Fprintf(a.Err, "%s: ", strings.ToUpper(label[:1])+label[1:])
+	a.say("%s: ", strings.ToUpper(label[:1])+label[1:])
 	typed, err := term.ReadPassword(int(terminal.Fd())) // #nosec G115 -- as above
-	fmt.Fprintln(a.Err)
+	a.say("\n")
 	if err != nil {
 		return "", fmt.Errorf("read the %s: %w", label, err)
 	}

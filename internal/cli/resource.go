@@ -27,8 +27,9 @@ func (a *app) resourceCreate() *cobra.Command {
 			return err
 		}
 		r := issued.Resource
-		err = a.details(issued, "audience", r.Audience, "name", r.Name, "scope", list(r.Scope), "created", when(r.CreatedAt),
-			"client", r.ClientID, "secret", issued.Secret)
+		err = a.details(issued,
+			detail{"audience", r.Audience}, detail{"name", r.Name}, detail{"scope", list(r.Scope)},
+			detail{"created", when(r.CreatedAt)}, detail{"client", r.ClientID}, detail{"secret", issued.Secret})
 		if err == nil && issued.Secret != "" {
 			a.done("The API talks to the authority as this client. Keep the secret now: it is not shown again.")
 		}

@@ -77,7 +77,7 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 		return exitFailed
 	case usage, !a.began:
 		a.complain(err)
-		fmt.Fprintf(a.Err, "Run '%s --help' for how to call it.\n", cmd.CommandPath())
+		a.say("Run '%s --help' for how to call it.\n", cmd.CommandPath())
 		return exitUsage
 	default:
 		a.complain(err)
@@ -88,7 +88,7 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 // complain prints an error that may have several lines, one problem each.
 func (a *app) complain(err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(a.Err, "jeton: %s\n", printable(strings.TrimSuffix(line, "\n")))
+		a.say("jeton: %s\n", printable(strings.TrimSuffix(line, "\n")))
 	}
 }
 

@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,8 +69,9 @@ func (a *app) showExplanation(e admin.Explanation) error {
 	if a.json {
 		return a.printJSON(e)
 	}
+	var parts strings.Builder
 	if e.Kind != "" {
-		fmt.Fprintln(a.Out, printable(e.Kind))
+		parts.WriteString(printable(e.Kind) + "\n")
 	}
 	for _, part := range []struct {
 		name string
@@ -81,16 +81,21 @@ func (a *app) showExplanation(e admin.Explanation) error {
 		if len(part.json) == 0 || json.Indent(&pretty, part.json, "  ", "  ") != nil {
 			continue
 		}
-		fmt.Fprintf(a.Out, "\n%s\n  %s\n", part.name, pretty.String())
+		parts.WriteString("\n" + part.name + "\n  ")
+		for line := range strings.Lines(pretty.String()) { // the token may come from anybody
+			parts.WriteString(printable(strings.TrimSuffix(line, "\n")) + "\n")
+		}
 	}
-	fmt.Fprintln(a.Out, "\nchecks")
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	if err := a.print(parts.String() + "\nchecks\n"); err != nil {
+		return err
+	}
+	var checks strings.Builder
 	for _, c := range e.Checks {
 		result := "ok"
 		if !c.OK {
 			result = "FAIL"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", result, printable(c.Name), printable(c.Detail))
+		checks.WriteString("  " + result + "\t" + printable(c.Name) + "\t" + printable(c.Detail) + "\n")
 	}
-	return w.Flush()
+	return a.align(checks.String())
 }

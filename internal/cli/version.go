@@ -11,8 +11,7 @@ import (
 
 func (a *app) versionCommand() *cobra.Command {
 	return a.command("version", "Print the version", cobra.NoArgs, func(context.Context, []string) error {
-		fmt.Fprintf(a.Out, "jeton %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return nil
+		return a.print(fmt.Sprintf("jeton %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	})
 }
 

@@ -102,8 +102,7 @@ func WriteDevFile(data string, d DevFile) error {
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }() // gone already after the rename
 	if _, err := temporary.Write(append(content, '\n')); err != nil {
-		temporary.Close()
-		return err
+		return errors.Join(err, temporary.Close())
 	}
 	if err := temporary.Close(); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bufio"
 	_ "embed"
 	"fmt"
 	"go/ast"
@@ -24,22 +23,23 @@ func Print(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(w)
-	fmt.Fprintln(out, "# Configuration of `jeton serve`. Every key with its default.")
-	fmt.Fprintln(out, "# The variable named beside a key overrides it, and a list in one is comma-separated.")
+	out := new(strings.Builder)
+	out.WriteString("# Configuration of `jeton serve`. Every key with its default.\n")
+	out.WriteString("# The variable named beside a key overrides it, and a list in one is comma-separated.\n")
 	c := Default()
 	printer{out: out, comments: comments}.section(reflect.ValueOf(&c).Elem(), "", "")
-	return out.Flush()
+	_, err = io.WriteString(w, out.String())
+	return err
 }
 
 type printer struct {
-	out      *bufio.Writer
+	out      *strings.Builder
 	comments map[string]string // by Go type and field
 }
 
 func (p printer) section(section reflect.Value, path, indent string) {
 	for _, f := range children(section, path) {
-		fmt.Fprintln(p.out)
+		p.out.WriteString("\n")
 		for line := range strings.Lines(p.comments[f.owner]) {
 			fmt.Fprintf(p.out, "%s# %s\n", indent, strings.TrimSuffix(line, "\n"))
 		}

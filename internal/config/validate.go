@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -139,7 +140,7 @@ func checkAddress(address string) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a host and port such as 127.0.0.1:8080 or :8080", address)
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("%q has no port between 0 and 65535", address)
 	}
 	if strings.ContainsAny(host, "/ ") {

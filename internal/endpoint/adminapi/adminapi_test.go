@@ -51,7 +51,11 @@ func start(t *testing.T) *server {
 	}
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "jeton.db")})
 	must(err)
-	t.Cleanup(func() { store.Close() })
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	sealer, err := secret.NewSealer(secret.Bytes(32))
 	must(err)
 	rings, err := keys.Open(ctx, keys.Config{Store: store, Sealer: sealer})
