@@ -47,8 +47,8 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		ctx := context.WithValue(r.Context(), requestIDKey{}, secret.NewID(start).String())
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
-		if s.cfg.Listen.TLS.CertFile != "" {
-			w.Header().Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		if r.TLS != nil { // RFC 6797 section 7.2: never over plain http
+			w.Header().Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}
 		defer func() {
 			if p := recover(); p != nil {
@@ -61,6 +61,9 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 				}
 			}
 			took := time.Since(start)
+			if rec.status == 0 {
+				rec.status = http.StatusOK // an empty answer
+			}
 			s.metrics.request(r, rec.status, took)
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),

@@ -44,7 +44,11 @@ func Dev(ctx context.Context, o DevOptions) error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+	var err error
+	if o.Data, err = filepath.Abs(o.Data); err == nil { // the transcript is pasted elsewhere
+		err = os.MkdirAll(o.Data, 0o700)
+	}
+	if err != nil {
 		return fmt.Errorf("dev: data directory: %w", err)
 	}
 	public, manage, err := listen(ctx, o.Listen, o.ManageListen)
@@ -120,9 +124,9 @@ func runDev(ctx context.Context, o DevOptions, d config.DevFile, public, manage,
 	}
 	printTranscript(o.Stdout, d, config.DevPath(o.Data))
 	err = s.serve(ctx,
+		site{"example API", api, example, false}, // stops first, because it asks the authority
 		site{"public", public, s.public, false},
-		site{"management", manage, s.manage, false},
-		site{"example API", api, example, false})
+		site{"management", manage, s.manage, false})
 	return errors.Join(err, example.Close(), s.Close())
 }
 
@@ -130,17 +134,33 @@ func runDev(ctx context.Context, o DevOptions, d config.DevFile, public, manage,
 func devSealingKey(data string) (secret.Value, error) {
 	path := filepath.Join(data, "sealing.key")
 	b, err := os.ReadFile(path) // #nosec G304 -- in the directory the caller named
-	if err == nil {
-		return secret.New(string(b)), nil
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeSealingKey(data, path); err == nil {
+			b, err = os.ReadFile(path) // #nosec G304 -- as above
+		}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return secret.Value{}, fmt.Errorf("dev: sealing key: %w", err)
 	}
-	text := base64.StdEncoding.EncodeToString(secret.Bytes(32))
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return secret.Value{}, fmt.Errorf("dev: sealing key: %w", err)
+	return secret.New(string(b)), nil
+}
+
+// makeSealingKey puts a new key in place whole, or leaves the one that another
+// process was quicker to put there: the database may be sealed with it already.
+func makeSealingKey(data, path string) error {
+	f, err := os.CreateTemp(data, ".sealing-*.key") // mode 0600
+	if err != nil {
+		return err
 	}
-	return secret.New(text), nil
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.WriteString(base64.StdEncoding.EncodeToString(secret.Bytes(32)))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // seed brings the example's clients, resource and account to the state that d

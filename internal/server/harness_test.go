@@ -531,3 +531,7 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func decodeKey(s string) ([]byte, error) { return base64.StdEncoding.DecodeString(s) }
