@@ -9,12 +9,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -26,7 +28,8 @@ func main() {
 		role    = flag.String("role", "", "internal: bare or authority")
 		cell    = flag.Duration("cell", 3*time.Second, "time for one measurement")
 		callers = flag.String("callers", "1,16,64", "numbers of concurrent callers")
-		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half")
+		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
+		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half, propagation")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -36,9 +39,9 @@ func main() {
 	case "bare":
 		err = serveBare(ctx)
 	case "authority":
-		err = serveAuthority(ctx)
+		err = profiled(*profile, func() error { return serveAuthority(ctx) })
 	default:
-		err = measure(ctx, *cell, *callers, *only)
+		err = measure(ctx, *cell, *callers, *only, *profile)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -48,21 +51,21 @@ func main() {
 
 // child starts this program in another role and reads the line with which it
 // says that it is ready.
-func child(ctx context.Context, role string, into any) (stop func(), err error) {
+func child(ctx context.Context, into any, args ...string) (pid int, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-role", role) // #nosec G204 -- ourselves
+	cmd := exec.CommandContext(ctx, self, args...) // #nosec G204 -- ourselves
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	line, err := bufio.NewReaderSize(out, 1<<20).ReadBytes('\n')
 	if err == nil {
@@ -74,9 +77,26 @@ func child(ctx context.Context, role string, into any) (stop func(), err error) 
 	}
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("%s did not start: %w", role, err)
+		return 0, nil, fmt.Errorf("the server %v did not start: %w", args, err)
 	}
-	return stop, nil
+	return cmd.Process.Pid, stop, nil
+}
+
+// profiled runs f under the CPU profiler if file names a place for the result.
+func profiled(file string, f func() error) error {
+	if file == "" {
+		return f()
+	}
+	out, err := os.Create(file) // #nosec G304 -- named by whoever runs the benchmark
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, out.Close())
 }
 
 type row struct {
@@ -86,7 +106,7 @@ type row struct {
 	base    float64
 }
 
-func measure(ctx context.Context, cell time.Duration, callerList, only string) error {
+func measure(ctx context.Context, cell time.Duration, callerList, only, profile string) error {
 	var counts []int
 	for text := range strings.SplitSeq(callerList, ",") {
 		n, err := strconv.Atoi(text)
@@ -96,50 +116,50 @@ func measure(ctx context.Context, cell time.Duration, callerList, only string) e
 		counts = append(counts, n)
 	}
 	var bare bareInfo
-	stopBare, err := child(ctx, "bare", &bare)
+	barePID, stopBare, err := child(ctx, &bare, "-role", "bare")
 	if err != nil {
 		return err
 	}
 	defer stopBare()
 	var auth authorityInfo
-	stopAuthority, err := child(ctx, "authority", &auth)
+	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", profile)
 	if err != nil {
 		return err
 	}
 	defer stopAuthority()
 
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "what\tcallers\trequests/s\tx bare\tp50 ms\tp99 ms\terrors\t")
+	fmt.Fprintln(out, "what\tcallers\trequests/s\tx bare\tp50 ms\tp99 ms\tserver CPU us\terrors\t")
 	print := func(r row) {
 		ratio := "1.00"
 		if r.base > 0 {
 			ratio = fmt.Sprintf("%.2f", r.result.rate/r.base)
 		}
-		fmt.Fprintf(out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%d\t\n", r.name, r.callers, r.result.rate, ratio,
-			r.result.p50.Seconds()*1000, r.result.p99.Seconds()*1000, r.result.errors)
+		fmt.Fprintf(out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%d\t\n", r.name, r.callers, r.result.rate, ratio,
+			r.result.p50.Seconds()*1000, r.result.p99.Seconds()*1000, r.result.cpu.Seconds()*1e6, r.result.errors)
 	}
 	wanted := func(name string) bool { return only == "" || strings.Contains(","+only+",", ","+name+",") }
 	for _, n := range counts {
-		base := run(ctx, load{addr: bare.Addr, callers: n, time: cell, next: fixed(post(bare.Addr, "/", "", formOf180))})
+		base := run(ctx, load{addr: bare.Addr, pid: barePID, callers: n, time: cell, next: fixed(post(bare.Addr, "/", "", formOf180))})
 		print(row{"bare POST", n, base, 0})
 		if wanted("issue") || wanted("half") {
 			issue := post(auth.Addr, "/token", auth.MachineBasic, "grant_type=client_credentials&scope=read")
-			r := run(ctx, load{addr: auth.Addr, callers: n, time: cell, next: fixed(issue)})
+			r := run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: fixed(issue)})
 			print(row{"client_credentials", n, r, base.rate})
 			if wanted("half") {
-				half := run(ctx, load{addr: auth.Addr, callers: n, time: cell, pace: r.rate / 2, next: fixed(issue)})
+				half := run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, pace: r.rate / 2, next: fixed(issue)})
 				print(row{"client_credentials at half load", n, half, base.rate})
 			}
 		}
 		if wanted("refresh") {
-			print(row{"refresh", n, run(ctx, load{addr: auth.Addr, callers: n, time: cell, next: refreshing(auth)}), base.rate})
+			print(row{"refresh", n, run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: refreshing(auth)}), base.rate})
 		}
 		if wanted("introspect") {
 			tokens, err := issueMany(ctx, auth, 1000)
 			if err != nil {
 				return err
 			}
-			print(row{"introspect", n, run(ctx, load{addr: auth.Addr, callers: n, time: cell, next: introspecting(auth, tokens)}), base.rate})
+			print(row{"introspect", n, run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: introspecting(auth, tokens)}), base.rate})
 		}
 		if err := out.Flush(); err != nil {
 			return err
@@ -147,6 +167,9 @@ func measure(ctx context.Context, cell time.Duration, callerList, only string) e
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+	if wanted("propagation") {
+		return propagation(ctx, auth, authPID, out)
 	}
 	return nil
 }
