@@ -28,6 +28,10 @@ func TestSession_IdleAndAbsolute(t *testing.T) {
 		w.pass(30 * time.Minute)
 		w.wantLive("in use", used, true)
 	}
+	stored, err := w.store.Session(t.Context(), used.Session.ID)
+	if err != nil || stored.IdleUntil.After(stored.ExpiresAt) {
+		t.Errorf("idle until %v, after the absolute end %v (%v)", stored.IdleUntil, stored.ExpiresAt, err)
+	}
 	w.pass(30 * time.Minute)
 	w.wantLive("24 h after the sign-in", used, false)
 }
@@ -126,6 +130,7 @@ func TestSignOut_WhatEnds(t *testing.T) {
 	bound := w.grant(alice, in.Session, "web", false)
 	offline := w.grant(alice, in.Session, "web", true)
 	browser := w.grant(alice, in.Session, "spa", false)
+	browserOffline := w.grant(alice, in.Session, "spa", true)
 	elsewhere := w.grant(alice, other.Session, "web", false)
 
 	if err := w.people.SignOut(t.Context(), in.Session, authority.Context{Network: "192.0.2.0/24"}); err != nil {
@@ -136,6 +141,7 @@ func TestSignOut_WhatEnds(t *testing.T) {
 	w.wantGrant("of the session", bound, false)
 	w.wantGrant("offline", offline, true)
 	w.wantGrant("of a browser app", browser, false)
+	w.wantGrant("of a browser app, offline", browserOffline, false)
 	w.wantGrant("of the other session", elsewhere, true)
 	events := w.events(authority.EventSignedOut)
 	if len(events) != 1 || events[0].AccountID != alice.ID || events[0].SessionID != in.Session.ID || events[0].Actor.ID != alice.Subject() {

@@ -299,6 +299,22 @@ func TestNI_3_DelaysGrowAndSuccessResets(t *testing.T) {
 	w.signIn("alice")
 }
 
+// A disabled account is no way to try passwords without being counted.
+func TestNI_3_DisabledAccountsCount(t *testing.T) {
+	w := open(t)
+	a := w.create("alice")
+	if _, err := w.people.Disable(t.Context(), admin, a.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := w.try("alice", goodPassword, home); !errors.Is(err, accounts.ErrCredentials) {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.try("alice", goodPassword, home)
+	wantWait(t, "the 11th attempt", err)
+}
+
 // NI-3: an unknown login is throttled like an existing one, or the difference would tell.
 func TestNI_3_UnknownLoginsAreThrottledAlike(t *testing.T) {
 	w := open(t)
