@@ -79,6 +79,7 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 		if _, err := t.exec(sqlEndExpiredStanding, g.ClientID, now); err != nil {
 			return err
 		}
+		t.changedGrants()
 		if err := insertGrant(t, g, secret.ID{}); err != nil {
 			return err
 		}
@@ -96,7 +97,15 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 
 // Grant implements authority.GrantStore.
 func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error) {
-	return one(ctx, s, "grant", scanGrant, sqlGrant, id[:])
+	g, version, ok := s.cache.get(id)
+	if ok {
+		return g, ctx.Err()
+	}
+	g, err := one(ctx, s, "grant", scanGrant, sqlGrant, id[:])
+	if err == nil {
+		s.cache.offer(g, version)
+	}
+	return g, err
 }
 
 // Grants implements authority.GrantStore. Live means not ended: the caller asks
@@ -128,6 +137,10 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 		}
 		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
 			r.Last.Network, r.Last.UserAgent, timesText(r.Steps))
+		t.changedGrant(r.Grant, func(g *authority.Grant) {
+			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = g.Generation+1, r.RefreshKey, stored(r.Now), stored(r.Now)
+			g.IdleUntil, g.Last, g.Steps, g.Stale = stored(r.IdleUntil), r.Last, storedAll(r.Steps), false
+		})
 		return err
 	})
 }
@@ -140,6 +153,10 @@ func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 		}
 		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], millis(i.Now), millis(i.Touch.IdleUntil),
 			i.Touch.Last.Network, i.Touch.Last.UserAgent, i.Touch.Replays, int64(i.Touch.ReplayGeneration))
+		t.changedGrant(i.Token.GrantID, func(g *authority.Grant) {
+			g.LastUsed, g.IdleUntil, g.Last = stored(i.Now), stored(i.Touch.IdleUntil), i.Touch.Last
+			g.Replays, g.ReplayGeneration = i.Touch.Replays, i.Touch.ReplayGeneration
+		})
 		return err
 	})
 }

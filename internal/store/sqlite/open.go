@@ -69,6 +69,7 @@ type Store struct {
 	writer *writer
 	head   *head
 	walk   tokenWalk
+	cache  *grantCache
 	close  func() error
 }
 
@@ -86,7 +87,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, log: c.Logger}
+	s := &Store{path: path, log: c.Logger, cache: newGrantCache()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -127,7 +128,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if queue <= 0 {
 		queue = DefaultMaxQueue
 	}
-	s.writer = newWriter(conn, &s.walk, queue, c.OnCommit, s.head.advance)
+	s.writer = newWriter(conn, &s.walk, s.cache, queue, c.OnCommit, s.head.advance)
 	go s.writer.loop()
 	s.log.InfoContext(ctx, "database open", slog.String("path", path), slog.Uint64("log_seq", seq))
 	return s, nil

@@ -193,6 +193,7 @@ func (e *ending) grants(text string, target any, more ...any) error {
 	}
 	slices.SortFunc(ended, secret.ID.Compare)
 	for _, id := range ended {
+		e.tx.changedGrant(id, nil)
 		if err := e.append(authority.KindGrant, id); err != nil {
 			return err
 		}

@@ -61,6 +61,7 @@ func (s *Store) CreateSession(ctx context.Context, v authority.Session, replaces
 					return err
 				}
 			}
+			t.changedGrants()
 			if _, err := t.exec(sqlDeleteSession, replaces[:]); err != nil {
 				return err
 			}

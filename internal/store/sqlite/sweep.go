@@ -101,6 +101,9 @@ func sweepGrants(t *tx, now time.Time, limit int) (removed, postponed int64, err
 		return 0, 0, err
 	}
 	removed, err = t.exec(sqlSweepGrants, millis(now), limit, keepEnded.Milliseconds())
+	if removed > 0 {
+		t.changedGrants()
+	}
 	return removed, postponed, err
 }
 

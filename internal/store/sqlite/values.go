@@ -14,6 +14,18 @@ import (
 
 func millis(t time.Time) int64 { return t.UnixMilli() }
 
+// stored is t as it is read back.
+func stored(t time.Time) time.Time { return time.UnixMilli(millis(t)).UTC() }
+
+// storedAll is times as they are read back.
+func storedAll(times []time.Time) []time.Time {
+	var out []time.Time
+	for _, t := range times {
+		out = append(out, stored(t))
+	}
+	return out
+}
+
 // endMillis is NULL for the zero time: the record is live.
 func endMillis(t time.Time) any {
 	if t.IsZero() {

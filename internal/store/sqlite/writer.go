@@ -60,10 +60,10 @@ type writer struct {
 	exited chan struct{}
 }
 
-func newWriter(conn *sql.Conn, walk *tokenWalk, max int, onCommit func(int, time.Duration), onLog func(uint64)) *writer {
+func newWriter(conn *sql.Conn, walk *tokenWalk, cache *grantCache, max int, onCommit func(int, time.Duration), onLog func(uint64)) *writer {
 	return &writer{
 		conn:     conn,
-		tx:       tx{conn: conn, stmts: map[string]*sql.Stmt{}, walk: walk},
+		tx:       tx{conn: conn, stmts: map[string]*sql.Stmt{}, walk: walk, cache: cache},
 		onCommit: onCommit,
 		onLog:    onLog,
 		max:      max,
@@ -172,6 +172,11 @@ func (w *writer) commit(batch []*op) {
 			o.err = w.alone(o)
 		}
 	}
+	for _, follow := range w.tx.after {
+		follow()
+	}
+	clear(w.tx.after)
+	w.tx.after = w.tx.after[:0]
 	if seq := w.tx.appended; seq > 0 {
 		w.tx.appended = 0
 		w.onLog(seq)
@@ -215,19 +220,20 @@ func (w *writer) alone(o *op) error {
 	if err := w.begin(); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	appended := w.tx.appended
+	// Calls before this one have committed: what follows from them stays.
+	appended, after := w.tx.appended, w.tx.after
 	w.tx.changed = 0
-	if err := o.run(&w.tx); err != nil {
-		w.rollback()
-		w.tx.appended = appended
-		return err
+	err := o.run(&w.tx)
+	if err == nil {
+		if _, err = w.tx.exec(sqlCommit); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		}
 	}
-	if _, err := w.tx.exec(sqlCommit); err != nil {
+	if err != nil {
 		w.rollback()
-		w.tx.appended = appended
-		return fmt.Errorf("commit: %w", err)
+		w.tx.appended, w.tx.after = appended, after
 	}
-	return nil
+	return err
 }
 
 func (w *writer) begin() error {
@@ -240,6 +246,7 @@ func (w *writer) begin() error {
 func (w *writer) rollback() {
 	_, _ = w.tx.exec(sqlRollback)
 	w.tx.appended = 0
+	w.tx.after = w.tx.after[:0]
 }
 
 // refusal reports whether err is an answer that leaves the transaction as it was.
@@ -256,6 +263,8 @@ type tx struct {
 	walk     *tokenWalk
 	changed  int64  // rows that the running op has changed
 	appended uint64 // highest log number of the open or just committed transaction
+	cache    *grantCache
+	after    []func() // what follows from the open or just committed transaction
 }
 
 func (t *tx) stmt(text string) (*sql.Stmt, error) {
