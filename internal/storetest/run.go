@@ -1,0 +1,82 @@
+// Package storetest holds every store to the contracts of package authority.
+// A store's own test calls Run; what is true of one engine only is tested
+// beside that engine.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/jetonhq/jeton/internal/authority"
+)
+
+// Run tests the store that open returns. open is called for each test and gives
+// it a store without records, which it closes when the test ends.
+func Run(t *testing.T, open func(t *testing.T) authority.Store) {
+	tests := []struct {
+		name string
+		run  func(w *world)
+	}{
+		{"Accounts", testAccounts},
+		{"AccountConflicts", testAccountConflicts},
+		{"AccountPages", testAccountPages},
+		{"AccountUpdateRace", testAccountUpdateRace},
+		{"Clients", testClients},
+		{"ClientConflicts", testClientConflicts},
+		{"ClientPages", testClientPages},
+		{"Resources", testResources},
+		{"Sessions", testSessions},
+		{"SessionTouch", testSessionTouch},
+		{"SessionReplaced", testSessionReplaced},
+		{"SessionOfDisabledAccount", testSessionOfDisabledAccount},
+		{"SessionPages", testSessionPages},
+		{"Codes", testCodes},
+		{"CodeNeedsLiveSession", testCodeNeedsLiveSession},
+		{"CodeConsent", testCodeConsent},
+		{"Redeem", testRedeem},
+		{"RedeemRefused", testRedeemRefused},
+		{"RedeemRace", testRedeemRace},
+		{"RedeemRacesRevoke", testRedeemRacesRevoke},
+		{"OpenStanding", testOpenStanding},
+		{"OpenStandingRace", testOpenStandingRace},
+		{"GrantPages", testGrantPages},
+		{"Issue", testIssue},
+		{"IssueRefused", testIssueRefused},
+		{"IssueAfterRevoke", testIssueAfterRevoke},
+		{"Rotate", testRotate},
+		{"RotateRefused", testRotateRefused},
+		{"RotateRace", testRotateRace},
+		{"Tokens", testTokens},
+		{"RevokeToken", testRevokeToken},
+		{"RevokeGrant", testRevokeGrant},
+		{"RevokeSession", testRevokeSession},
+		{"RevokeBrowser", testRevokeBrowser},
+		{"RevokeAccount", testRevokeAccount},
+		{"RevokeWithUpdate", testRevokeWithUpdate},
+		{"RevokeClient", testRevokeClient},
+		{"RevokeConsent", testRevokeConsent},
+		{"RevokeTargets", testRevokeTargets},
+		{"Log", testLog},
+		{"LogLive", testLogLive},
+		{"LogWait", testLogWait},
+		{"LogUnderLoad", testLogUnderLoad},
+		{"Keys", testKeys},
+		{"KeysRace", testKeysRace},
+		{"Events", testEvents},
+		{"EventFailureFailsTheCall", testEventFailure},
+		{"SweepTokens", testSweepTokens},
+		{"SweepManyTokens", testSweepManyTokens},
+		{"SweepRecords", testSweepRecords},
+		{"SweepLog", testSweepLog},
+		{"SweepEvents", testSweepEvents},
+		{"HostileValues", testHostileValues},
+		{"ContextDone", testContextDone},
+		{"Ready", testReady},
+		{"Closed", testClosed},
+		{"Model", testModel},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.run(&world{T: t, store: open(t), now: epoch})
+		})
+	}
+}
