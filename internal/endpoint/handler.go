@@ -30,7 +30,7 @@ type Config struct {
 
 	// Caller tells where a request came from, behind whatever proxies are trusted.
 	Caller func(*http.Request) (netip.Addr, authority.Context)
-	// Stopping is closed when the server drains, so that streams end.
+	// Stopping is closed when the server drains, so that streams and long polls end.
 	Stopping <-chan struct{}
 
 	// Origins whose pages may call the endpoints for browser apps; "*" is any.
@@ -42,6 +42,9 @@ type Config struct {
 type Handler struct {
 	cfg  Config
 	path string // of the issuer, without a terminating slash
+
+	// life ends when the server drains. It is the server's context, not a request's.
+	life context.Context
 }
 
 // New returns a Handler.
@@ -56,7 +59,16 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{cfg, strings.TrimSuffix(u.Path, "/")}, nil
+	life := context.Background()
+	if cfg.Stopping != nil {
+		var drain context.CancelFunc
+		life, drain = context.WithCancel(life)
+		go func() {
+			<-cfg.Stopping
+			drain()
+		}()
+	}
+	return &Handler{cfg, strings.TrimSuffix(u.Path, "/"), life}, nil
 }
 
 // Mount adds the routes.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -44,7 +45,12 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, at revocation.Cur
 	if err != nil || d < 0 {
 		return oauth.RefuseCause(oauth.InvalidRequest, "wait is not a duration", err)
 	}
-	p, err := h.cfg.Feed.Poll(r.Context(), at, min(d, maxPoll))
+	waiting, cancel := h.untilDrained(r.Context())
+	defer cancel()
+	p, err := h.cfg.Feed.Poll(waiting, at, min(d, maxPoll))
+	if err != nil && h.life.Err() != nil {
+		p, err = h.cfg.Feed.Poll(r.Context(), at, 0) // what is known now, because the server stops
+	}
 	if err != nil {
 		return err
 	}
@@ -59,7 +65,8 @@ func (h *Handler) poll(w http.ResponseWriter, r *http.Request, at revocation.Cur
 }
 
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, at revocation.Cursor) error {
-	ctx := r.Context()
+	ctx, cancel := h.untilDrained(r.Context())
+	defer cancel()
 	sub, chunk, err := h.cfg.Feed.Subscribe(ctx, at)
 	if err != nil {
 		return err
@@ -79,16 +86,22 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, at revocation.C
 		if err := out.Flush(); err != nil {
 			return nil
 		}
-		select {
-		case <-h.cfg.Stopping:
-			return nil
-		default:
-		}
 		if chunk, err = sub.Next(ctx); err != nil {
 			if ctx.Err() == nil {
 				h.cfg.Logger.ErrorContext(ctx, "feed subscription ended", "error", err)
 			}
 			return nil
 		}
+	}
+}
+
+// untilDrained is a request's context that also ends when the server drains,
+// without a goroutine per subscriber.
+func (h *Handler) untilDrained(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	remove := context.AfterFunc(h.life, cancel)
+	return ctx, func() {
+		remove()
+		cancel()
 	}
 }
