@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/flow"
 )
@@ -13,12 +14,17 @@ import (
 // maxForm is the longest form body that is read, in bytes.
 const maxForm = 16 << 10
 
+// bodyPatience is how long a form body may take to arrive.
+const bodyPatience = 10 * time.Second
+
 // readForm reads a posted form: the body alone, never the query.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		return nil, badForm(http.StatusBadRequest, "It was not sent as a form.")
 	}
+	// A body that trickles in must not hold a connection for long.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, badForm(http.StatusRequestEntityTooLarge, "It is longer than any form we accept.")
