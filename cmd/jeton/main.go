@@ -43,7 +43,7 @@ func serve(ctx context.Context, c config.Config) error {
 func logger(w io.Writer, c config.Log) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
 	if c.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(server.WithRequestID(slog.NewTextHandler(w, options)))
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(server.WithRequestID(slog.NewJSONHandler(w, options)))
 }

@@ -62,7 +62,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 			}
 			took := time.Since(start)
 			if rec.status == 0 {
-				rec.status = http.StatusOK // an empty answer
+				rec.status = silent(ctx)
 			}
 			s.metrics.request(r, rec.status, took)
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request",
@@ -71,6 +71,15 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// silent is the status of a request whose handler wrote nothing: net/http
+// answers 200, unless the caller has gone, which proxies call 499.
+func silent(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return 499
+	}
+	return http.StatusOK
 }
 
 // recorder remembers the status and size of an answer.
