@@ -21,7 +21,7 @@ const modulePath = "github.com/jetonhq/jeton"
 // layers runs from the bottom up: a package imports only from lines above its own.
 // Do not move a package to make a build pass: move the code.
 var layers = []string{
-	"oauth jwk revocation internal/secret",
+	"oauth jwk revocation internal/secret internal/leaktest",
 	"jwt admin internal/authority internal/seen internal/throttle jwk/zookeeper jwk/etcd",
 	". client internal/keys internal/accounts",
 	"bff jetonprom internal/notify internal/tokens internal/clients internal/feed",

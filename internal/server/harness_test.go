@@ -152,7 +152,7 @@ func newWorld(t testing.TB, o options) *world {
 	if o.edit != nil {
 		o.edit(&cfg)
 	}
-	logger := slog.New(server.WithRequestID(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	logger := slog.New(server.WithRequestID(slog.NewJSONHandler(io.MultiWriter(w.log, watched.Log("log of "+t.Name())), &slog.HandlerOptions{Level: slog.LevelDebug})))
 	w.server, err = server.Open(t.Context(), cfg, server.Options{Logger: logger, Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func newWorld(t testing.TB, o options) *world {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	w.http = &http.Client{
-		Transport:     transport,
+		Transport:     watched.Transport(t.Name(), transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	w.populate()
@@ -282,6 +282,7 @@ func (w *world) remember(what, value string) {
 	if value == "" {
 		return
 	}
+	watched.Secret(what, value)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.secrets[value] = what
