@@ -58,7 +58,8 @@ var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"
 func (t *transport) request(r *http.Request) {
 	if _, password, ok := r.BasicAuth(); ok {
 		t.watch.Secret("client secret", password)
-	} else if _, credentials, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+	}
+	if _, credentials, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
 		t.watch.Secret("credential", credentials)
 	}
 	for _, c := range r.Cookies() {
