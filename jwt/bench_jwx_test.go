@@ -1,5 +1,3 @@
-//go:build jwx
-
 package jwt_test
 
 import (
@@ -11,7 +9,7 @@ import (
 	"github.com/jetonhq/jeton/jwk"
 )
 
-// benchmarkJWX is behind a tag because this peer alone brings modules of its own.
+// benchmarkJWX measures the peer that brings modules of its own, all of them for tests only.
 func benchmarkJWX(b *testing.B, name string, alg jwk.Algorithm, public any, token string) {
 	known, ok := jwa.LookupSignatureAlgorithm(string(alg))
 	if !ok {
