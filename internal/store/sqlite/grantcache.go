@@ -74,7 +74,8 @@ func (s *grantShard) put(g authority.Grant) {
 }
 
 // change applies what a commit changed in one grant; with a nil mutate the
-// grant is forgotten.
+// grant is forgotten. The grant may have been offered after the commit, so that
+// it has the change already: mutate sets, it never counts.
 func (c *grantCache) change(id secret.ID, mutate func(*authority.Grant)) {
 	s := c.shard(id)
 	s.mu.Lock()

@@ -138,7 +138,7 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
 			r.Last.Network, r.Last.UserAgent, timesText(r.Steps))
 		t.changedGrant(r.Grant, func(g *authority.Grant) {
-			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = g.Generation+1, r.RefreshKey, stored(r.Now), stored(r.Now)
+			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = r.From+1, r.RefreshKey, stored(r.Now), stored(r.Now)
 			g.IdleUntil, g.Last, g.Steps, g.Stale = stored(r.IdleUntil), r.Last, storedAll(r.Steps), false
 		})
 		return err
