@@ -52,10 +52,15 @@ func plant(b *testing.B, a *fakeAuthority, g *Guard, n int) []string {
 			}
 		}
 		tokens[i] = string(text)
-		rec, extra := newRecord(tokens[i], v)
-		rec.name()
-		rec.expiresAt = time.Now().Add(time.Hour).Unix()
-		e := g.seen.Put(seen.Item[record]{Token: *rec.text, Value: rec, Expires: rec.expiresAt, Epoch: epoch, Extra: extra}, time.Now().Unix())
+		expires := time.Now().Add(time.Hour).Unix()
+		e := g.seen.Put(seen.Item[record]{
+			Token: tokens[i], Tail: texts(&v.Claims), Expires: expires, Epoch: epoch,
+			Fill: func(e *seen.Entry[record], tail string) {
+				e.Value.fill(v, e.Text(), tail)
+				e.Value.names, _ = namesOf(&v.Claims)
+				e.Value.expiresAt = expires
+			},
+		}, time.Now().Unix())
 		e.SetAsked(asked)
 	}
 	return tokens

@@ -96,17 +96,23 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 	if c.Has("cnf") || c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
 		return nil, g.remember(token, refuse(ReasonUnsupported))
 	}
-	rec, extra := newRecord(token, v)
+	var names names
 	var epoch uint64
 	if g.view != nil {
-		if !rec.name() {
+		var ok bool
+		if names, ok = namesOf(c); !ok {
 			return nil, g.remember(token, refuse(ReasonUnknownToken))
 		}
 		// Not the view's: settle looks the token up before anything is made of it.
 		epoch = ^uint64(0)
 	}
-	now := g.clock.now()
-	return g.seen.Put(seen.Item[record]{Token: *rec.text, Value: rec, Expires: rec.expiresAt, Epoch: epoch, Extra: extra}, g.expiry(now)), nil
+	return g.seen.Put(seen.Item[record]{
+		Token: token, Tail: texts(c), Expires: c.ExpiresAt, Epoch: epoch,
+		Fill: func(e *seen.Entry[record], tail string) {
+			e.Value.fill(v, e.Text(), tail)
+			e.Value.names = names
+		},
+	}, g.expiry(g.clock.now())), nil
 }
 
 // unverified turns an error of the verifier into a refusal, and remembers it if finding out was expensive.
@@ -128,8 +134,10 @@ func (g *Guard) unverified(token string, err error) *Refusal {
 // remember keeps a refusal, so that a flood of the same bad token costs no more than lookups.
 func (g *Guard) remember(token string, refusal *Refusal) *Refusal {
 	now := g.clock.now().seconds()
-	own := string(append([]byte(nil), token...))
-	g.refused.Put(seen.Item[*Refusal]{Token: own, Value: refusal, Expires: now + refusedFor}, now)
+	g.refused.Put(seen.Item[*Refusal]{
+		Token: token, Expires: now + refusedFor,
+		Fill: func(e *seen.Entry[*Refusal], _ string) { e.Value = refusal },
+	}, now)
 	return refusal
 }
 

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/revocation"
@@ -16,9 +14,9 @@ import (
 // Token is an access token that was accepted. It is shared by all requests that carry it: do not change it.
 // It does not print, and does not give away its text.
 type Token struct {
+	Scope     string // scope, names separated by spaces
 	Subject   string // sub: the account, or the client itself
 	ClientID  string // client_id
-	Scope     string // scope, names separated by spaces
 	ID        string // jti
 	GrantID   string // gid, may be empty
 	SessionID string // sid, may be empty
@@ -76,59 +74,54 @@ func WithToken(ctx context.Context, t *Token) context.Context {
 // record is what the guard keeps of a token it has verified.
 type record struct {
 	Token
-	keyID         string // shared by all tokens of a key
-	jti, gid, sid revocation.ID
+	keyID string // shared by all tokens of a key
+	names        // zero in mode SignaturesOnly
 }
 
-// newRecord copies what it needs into one string, so that nothing else of the request or of the parsed token
-// stays in memory. extra is what the record occupies beside itself and the token's text.
-func newRecord(text string, v *jwt.Token) (r record, extra int) {
+// texts are the claims that a record refers to, in a row.
+func texts(c *jwt.Claims) string {
+	return c.Scope + c.Subject + c.ClientID + c.ID + c.GrantID + c.SessionID
+}
+
+// fill sets a record from claims. tail is a copy of their texts: nothing else of the request or of the parsed
+// token stays in memory.
+func (r *record) fill(v *jwt.Token, text *string, tail string) {
 	c := &v.Claims
-	var b strings.Builder
-	b.Grow(len(text) + len(c.Scope) + len(c.Subject) + len(c.ClientID) + len(c.ID) + len(c.GrantID) + len(c.SessionID))
-	b.WriteString(text)
-	for _, s := range []string{c.Scope, c.Subject, c.ClientID, c.ID, c.GrantID, c.SessionID} {
-		b.WriteString(s)
-	}
-	all := b.String()
-	rest := all[len(text):]
 	take := func(n int) (s string) {
-		s, rest = rest[:n], rest[n:]
+		s, tail = tail[:n], tail[n:]
 		return s
 	}
-	own := all[:len(text)]
-	r = record{
-		Token: Token{
-			Scope:     take(len(c.Scope)),
-			Subject:   take(len(c.Subject)),
-			ClientID:  take(len(c.ClientID)),
-			ID:        take(len(c.ID)),
-			GrantID:   take(len(c.GrantID)),
-			SessionID: take(len(c.SessionID)),
-			issuedAt:  c.IssuedAt,
-			expiresAt: c.ExpiresAt,
-			text:      &own,
-		},
-		keyID: v.Key.ID(),
+	r.Token = Token{
+		Scope:     take(len(c.Scope)),
+		Subject:   take(len(c.Subject)),
+		ClientID:  take(len(c.ClientID)),
+		ID:        take(len(c.ID)),
+		GrantID:   take(len(c.GrantID)),
+		SessionID: take(len(c.SessionID)),
+		issuedAt:  c.IssuedAt,
+		expiresAt: c.ExpiresAt,
+		text:      text,
 	}
-	return r, len(all) - len(own) + int(unsafe.Sizeof(own))
+	r.keyID = v.Key.ID()
 }
 
-// name reads the ids by which the token can be revoked. A token with an id that the authority's feed cannot
-// name was not issued by it.
-func (r *record) name() bool {
+// names are the ids by which a token can be revoked.
+type names struct{ jti, gid, sid revocation.ID }
+
+// namesOf reads them. A token with an id that the authority's feed cannot name was not issued by it.
+func namesOf(c *jwt.Claims) (n names, ok bool) {
 	for _, id := range []struct {
 		text string
 		into *revocation.ID
-	}{{r.ID, &r.jti}, {r.GrantID, &r.gid}, {r.SessionID, &r.sid}} {
+	}{{c.ID, &n.jti}, {c.GrantID, &n.gid}, {c.SessionID, &n.sid}} {
 		if id.text == "" {
 			continue
 		}
 		parsed, err := revocation.ParseID(id.text)
 		if err != nil {
-			return false
+			return names{}, false
 		}
 		*id.into = parsed
 	}
-	return true
+	return n, true
 }

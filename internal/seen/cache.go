@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 )
 
 const (
@@ -25,8 +24,7 @@ type Config struct {
 type Cache[V any] struct {
 	seed    maphash.Seed
 	shards  []shard[V]
-	shift   uint  // hash >> shift is the shard
-	fixed   int64 // bytes of an entry besides its token
+	shift   uint // hash >> shift is the shard
 	evicted atomic.Uint64
 }
 
@@ -44,15 +42,16 @@ type Entry[V any] struct {
 
 // Item is what [Cache.Put] adds.
 type Item[V any] struct {
-	// Token is kept as it is: it should not be part of a larger string.
+	// Token is copied.
 	Token string
-	Value V
+	// Tail is text that the value refers to. It is copied too, to stand behind the token.
+	Tail string
+	// Fill sets the value of the new entry; tail is the copy of Tail.
+	Fill func(e *Entry[V], tail string)
 	// Expires is the first second, on the clock of those who ask, in which the entry is not answered.
 	Expires int64
 	// Epoch is the entry's first mark, see [Entry.Epoch].
 	Epoch uint64
-	// Extra is what the value occupies beyond its own size, in bytes.
-	Extra int
 }
 
 // New returns an empty cache. It occupies next to nothing until tokens are added.
@@ -65,7 +64,6 @@ func New[V any](c Config) *Cache[V] {
 		seed:   maphash.MakeSeed(),
 		shards: make([]shard[V], n),
 		shift:  uint(64 - bits.TrailingZeros(uint(n))),
-		fixed:  int64(unsafe.Sizeof(Entry[V]{})) + slotBytes,
 	}
 	for i := range cache.shards {
 		sh := &cache.shards[i]
@@ -75,10 +73,13 @@ func New[V any](c Config) *Cache[V] {
 	return cache
 }
 
+// hash takes in the token at once; maphash.String does it in pieces, at twice the cost.
+func (c *Cache[V]) hash(token string) uint64 { return maphash.Comparable(c.seed, token) }
+
 // Get answers the entry of exactly this token, nil if there is none or now (in seconds) has reached its
 // Expires.
 func (c *Cache[V]) Get(token string, now int64) *Entry[V] {
-	h := maphash.String(c.seed, token)
+	h := c.hash(token)
 	t := c.shards[h>>c.shift].table.Load()
 	if t == nil {
 		return nil
@@ -102,12 +103,12 @@ func (c *Cache[V]) Get(token string, now int64) *Entry[V] {
 // Put adds an item, in place of the entry its token has, and answers the entry. When there is no room for
 // it, the entry is good for its caller and not remembered.
 func (c *Cache[V]) Put(item Item[V], now int64) *Entry[V] {
-	h := maphash.String(c.seed, item.Token)
-	e := &Entry[V]{hash: h, token: item.Token, expires: item.Expires, Value: item.Value}
+	e, tail, size := newEntry[V](item.Token, item.Tail)
+	e.hash = c.hash(item.Token)
+	e.expires = item.Expires
 	e.epoch.Store(item.Epoch)
-	// The allocator rounds up by about an eighth.
-	size := c.fixed + int64(len(item.Token)+item.Extra)*9/8
-	sh := &c.shards[h>>c.shift]
+	item.Fill(e, tail)
+	sh := &c.shards[e.hash>>c.shift]
 	if size > sh.maxBytes || size > 1<<31 || now >= item.Expires {
 		return e
 	}
@@ -148,6 +149,9 @@ func (c *Cache[V]) Stats() Stats {
 
 // Token is the token the entry is about.
 func (e *Entry[V]) Token() string { return e.token }
+
+// Text points to the token in the entry, for values that want to refer to it.
+func (e *Entry[V]) Text() *string { return &e.token }
 
 // Epoch is the mark that says at which state of the world the entry was last checked.
 func (e *Entry[V]) Epoch() uint64 { return e.epoch.Load() }

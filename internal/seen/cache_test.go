@@ -2,7 +2,6 @@ package seen
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -13,8 +12,11 @@ import (
 const never = 1 << 40
 
 func put(c *Cache[int], token string, value int) *Entry[int] {
-	return c.Put(Item[int]{Token: token, Value: value, Expires: never}, 0)
+	return c.Put(Item[int]{Token: token, Fill: func(e *Entry[int], _ string) { e.Value = value }, Expires: never}, 0)
 }
+
+// nothing leaves the value zero.
+func nothing[V any](*Entry[V], string) {}
 
 func TestCache_FindsWholeTokensOnly(t *testing.T) {
 	c := New[int](Config{Entries: 1000, Bytes: 1 << 20})
@@ -36,7 +38,7 @@ func TestCache_FindsWholeTokensOnly(t *testing.T) {
 // Two tokens with the same hash are two tokens.
 func TestCache_SameHash(t *testing.T) {
 	c := New[int](Config{Entries: 1000, Bytes: 1 << 20})
-	h := maphash.String(c.seed, "the one asked for")
+	h := c.hash("the one asked for")
 	forged := &Entry[int]{hash: h, token: "another with its hash", expires: never, Value: 1}
 	sh := &c.shards[h>>c.shift]
 	sh.put(forged, 0)
@@ -54,7 +56,7 @@ func TestCache_SameHash(t *testing.T) {
 
 func TestCache_NeverPastExpires(t *testing.T) {
 	c := New[int](Config{Entries: 1000, Bytes: 1 << 20})
-	e := c.Put(Item[int]{Token: "a", Expires: 100}, 0)
+	e := c.Put(Item[int]{Token: "a", Fill: nothing[int], Expires: 100}, 0)
 	if c.Get("a", 99) != e {
 		t.Error("gone too early")
 	}
@@ -63,7 +65,7 @@ func TestCache_NeverPastExpires(t *testing.T) {
 			t.Errorf("answered at %d", now)
 		}
 	}
-	if e := c.Put(Item[int]{Token: "b", Expires: 100}, 100); e == nil || c.Get("b", 0) != nil {
+	if e := c.Put(Item[int]{Token: "b", Fill: nothing[int], Expires: 100}, 100); e == nil || c.Get("b", 0) != nil {
 		t.Error("remembered what had expired already")
 	}
 }
@@ -85,9 +87,24 @@ func TestCache_PutTakesTheOldPlace(t *testing.T) {
 	}
 }
 
+// Token and tail are copies, of any length.
+func TestCache_KeepsCopies(t *testing.T) {
+	c := New[string](Config{Entries: 10_000, Bytes: 1 << 30})
+	for n := range 1500 {
+		token, tail := []byte(strings.Repeat("t", n)), []byte(strings.Repeat("v", n/3))
+		item := Item[string]{Token: string(token), Tail: string(tail), Expires: never,
+			Fill: func(e *Entry[string], tail string) { e.Value = tail }}
+		c.Put(item, 0)
+		e := c.Get(string(token), 0)
+		if e == nil || e.Token() != string(token) || e.Value != string(tail) || *e.Text() != string(token) {
+			t.Fatalf("%d bytes: %+v", n, e)
+		}
+	}
+}
+
 func TestEntry_Marks(t *testing.T) {
 	c := New[int](Config{Entries: 10, Bytes: 1 << 20})
-	e := c.Put(Item[int]{Token: "token", Expires: never, Epoch: 5}, 0)
+	e := c.Put(Item[int]{Token: "token", Fill: nothing[int], Expires: never, Epoch: 5}, 0)
 	if e.Epoch() != 5 || e.Asked() != 0 {
 		t.Errorf("epoch %d, asked %d", e.Epoch(), e.Asked())
 	}
@@ -193,10 +210,10 @@ func TestCache_KeepsTheUsed(t *testing.T) {
 func TestCache_ExpiredLeave(t *testing.T) {
 	c := New[int](Config{Entries: 1 << 20, Bytes: 1 << 30})
 	for i := range 10_000 {
-		c.Put(Item[int]{Token: fmt.Sprint("old ", i), Expires: 300}, 0)
+		c.Put(Item[int]{Token: fmt.Sprint("old ", i), Fill: nothing[int], Expires: 300}, 0)
 	}
 	for i := range 10_000 {
-		c.Put(Item[int]{Token: fmt.Sprint("new ", i), Expires: 600}, 300)
+		c.Put(Item[int]{Token: fmt.Sprint("new ", i), Fill: nothing[int], Expires: 600}, 300)
 	}
 	if got, most := c.Stats().Entries, 10_500; got > most {
 		t.Errorf("%d entries, want at most %d", got, most)
@@ -222,7 +239,7 @@ func TestCache_AccountsForMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	c := New[[30]int](Config{Entries: 1 << 20, Bytes: 1 << 30})
 	for i := range 50_000 {
-		c.Put(Item[[30]int]{Token: fmt.Sprintf("%0*d", 600, i), Expires: never}, 0)
+		c.Put(Item[[30]int]{Token: fmt.Sprintf("%0*d", 600, i), Fill: nothing[[30]int], Expires: never}, 0)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -13,7 +13,7 @@
 // one cache line: eight bits of the hash for each of its seven ways, and seven pointers.
 //
 //	shard ── table ── bucket  tags │ way 0 │ way 1 │ … │ way 6
-//	                                   └── Entry: hash, token, expires, epoch, asked, value
+//	                                   └── Entry: hash, token, expires, epoch, asked, value │ text of the token
 //
 // What makes an answer right stands in the entry, which does not change apart from its two marks. A reader
 // that meets a table or bucket in the middle of a change can miss an entry, never get a wrong one.
