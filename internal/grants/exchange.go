@@ -12,9 +12,8 @@ import (
 	"github.com/jetonhq/jeton/oauth"
 )
 
-// Request is a decoded token request (OAuth 2.1 section 3.2.2). Has tells an
-// absent parameter from an empty one; GEN-2 makes them the same, so a parameter
-// that was sent empty is absent here.
+// Request is a decoded token request (OAuth 2.1 section 3.2.2). An absent
+// parameter and one that was sent empty are the same, "" (SPECS GEN-2).
 type Request struct {
 	Credentials  clients.Credentials
 	GrantType    string
@@ -31,7 +30,7 @@ type Request struct {
 type Mint interface {
 	RedeemCode(ctx context.Context, code authority.Code, client authority.Client, from authority.Context) (tokens.Issued, error)
 	Refresh(ctx context.Context, presented string, client authority.Client, want oauth.Scope, from authority.Context) (tokens.Issued, error)
-	ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context) (tokens.Issued, error)
+	ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context, still func(context.Context) error) (tokens.Issued, error)
 }
 
 // Config holds the parts of a Service.

@@ -34,5 +34,9 @@ func (s *Service) clientCredentials(ctx context.Context, r Request, client autho
 	if audience == "" {
 		audience = s.cfg.DefaultAudience
 	}
-	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Context)
+	still := func(ctx context.Context) error {
+		_, err := s.cfg.Clients.Authenticate(ctx, r.Credentials, r.Addr)
+		return err
+	}
+	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Context, still)
 }

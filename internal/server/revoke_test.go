@@ -264,3 +264,42 @@ func TestEffects_20_7_StandingGrantIsReplaced(t *testing.T) {
 	w.keys["machine"] = plain.Reveal()
 	w.wantAlive("a token from after", w.machine())
 }
+
+// A request that was let in before its client was disabled must not end up with
+// a token that lives after it, whatever the timing.
+func TestEffects_20_7_NoTokenOutlivesADisabledClient(t *testing.T) {
+	w := newWorld(t, options{})
+	for round := range 10 {
+		id := "m" + string(rune('a'+round))
+		w.client(clients.Spec{ID: id, GrantTypes: []string{oauth.ClientCredentials}, Scope: []string{"read"}, Audience: api})
+		if round%2 == 0 { // with and without a standing grant
+			w.post("/token", id, "grant_type", "client_credentials").ok()
+		}
+		c, err := w.parts.Clients.Lookup(t.Context(), id)
+		must(t, err)
+		spec := clients.SpecOf(c)
+		spec.Disabled = true
+		for _, a := range parallel(20, func(i int) *http.Request {
+			if i == 4 {
+				return nil
+			}
+			return w.form("/token", id, "grant_type", "client_credentials")
+		}, func(r *http.Request) answer {
+			if r != nil {
+				return w.do(r)
+			}
+			if _, err := w.parts.Clients.Update(t.Context(), admin(), id, spec, "test"); err != nil {
+				t.Error(err)
+			}
+			return answer{}
+		}) {
+			switch a.status {
+			case http.StatusOK:
+				w.wantDead("a token that raced with the end of its client", a.text("access_token"))
+			case 0:
+			default:
+				a.refused(http.StatusUnauthorized, oauth.InvalidClient)
+			}
+		}
+	}
+}

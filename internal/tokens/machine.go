@@ -10,36 +10,45 @@ import (
 	"github.com/jetonhq/jeton/oauth"
 )
 
+// standingTries bounds how often a standing grant may end under a request.
+const standingTries = 4
+
 // ForClient issues an access token to a program in its own name (OAuth 2.1
 // section 4.2): under the client's standing grant, without a refresh token.
-func (s *Service) ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context) (Issued, error) {
-	for {
+//
+// still is asked again whether the client may have one, whenever its standing
+// grant is new: the one before may have ended because the client was disabled
+// or its secret became known, after this request had been let in. A token that
+// is made under the new grant would live on.
+func (s *Service) ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context, still func(context.Context) error) (Issued, error) {
+	var err error
+	for range standingTries {
 		gid, known := s.standing.get(client.ID)
 		if !known {
 			g, err := s.openStanding(ctx, client, audience, from)
 			if err != nil {
 				return Issued{}, err
 			}
+			if err := still(ctx); err != nil {
+				return Issued{}, err
+			}
 			gid = g.ID
 			s.standing.put(client.ID, gid)
 		}
 		g := authority.Grant{ID: gid, ClientID: client.ID, Audience: audience}
-		token, row, err := s.accessToken(g, scope, s.lifetime(client))
-		if err != nil {
+		token, row, signErr := s.accessToken(g, scope, s.lifetime(client))
+		if signErr != nil {
+			return Issued{}, signErr
+		}
+		if err = s.cfg.Store.Issue(ctx, authority.Issue{Token: row, Now: s.cfg.Now()}); err == nil {
+			return s.assemble(g, client, scope, token, row, secret.ID{}, "")
+		}
+		if !errors.Is(err, authority.ErrEnded) {
 			return Issued{}, err
 		}
-		err = s.cfg.Store.Issue(ctx, authority.Issue{Token: row, Now: s.cfg.Now()})
-		if errors.Is(err, authority.ErrEnded) && known {
-			// The standing grant was revoked or ran out: it is replaced.
-			s.standing.drop(client.ID, gid)
-			continue
-		}
-		if err != nil {
-			s.standing.drop(client.ID, gid)
-			return Issued{}, err
-		}
-		return s.assemble(g, client, scope, token, row, secret.ID{}, "")
+		s.standing.drop(client.ID, gid) // revoked, or it ran out: it is replaced
 	}
+	return Issued{}, err
 }
 
 func (s *Service) openStanding(ctx context.Context, client authority.Client, audience []string, from authority.Context) (authority.Grant, error) {
