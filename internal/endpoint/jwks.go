@@ -83,7 +83,7 @@ func writeCached(w http.ResponseWriter, r *http.Request, kind string, body []byt
 	header := w.Header()
 	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge.Seconds())))
 	header.Set("ETag", etag)
-	if slices.Contains(strings.Split(strings.ReplaceAll(r.Header.Get("If-None-Match"), " ", ""), ","), etag) {
+	if noneMatches(r.Header.Values("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -93,4 +93,18 @@ func writeCached(w http.ResponseWriter, r *http.Request, kind string, body []byt
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
 	}
+}
+
+// noneMatches reports whether the caller has the document already. Validators
+// are compared weakly (RFC 9110 section 13.1.2): a proxy that compresses makes
+// them weak.
+func noneMatches(given []string, etag string) bool {
+	for _, value := range given {
+		for tag := range strings.SplitSeq(value, ",") {
+			if tag = strings.TrimSpace(tag); tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
 }
