@@ -41,7 +41,8 @@ type Revocation struct {
 	ExceptSession secret.ID // with Account: this session and its grants stay
 
 	// Changes that must happen in the same commit, if any.
-	Update       *Account // written as UpdateAccount writes it (disabled, new password)
+	Update       *Account // written as AccountStore.UpdateAccount writes it (disabled, new password)
+	UpdateClient *Client  // with Client: written as ClientStore.UpdateClient writes it (disabled, secrets replaced)
 	DeleteClient bool     // with Client: the client, its consents and codes go too
 	BrowserAll   bool     // with Session: the account's grants of public clients made in that session end too, offline ones included
 

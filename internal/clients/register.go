@@ -55,8 +55,7 @@ func (s *Service) Update(ctx context.Context, actor authority.Actor, id string, 
 	if err := s.validate(actor, p); err != nil {
 		return authority.Client{}, err
 	}
-	var disabled bool
-	c, err := s.change(ctx, id, "update a client", func(c authority.Client) (authority.Client, bool, error) {
+	return s.change(ctx, id, "update a client", func(c authority.Client) (authority.Client, bool, error) {
 		if p.Version != 0 && p.Version != c.Version {
 			return c, false, fmt.Errorf("%w: %w", errStale, authority.ErrConflict)
 		}
@@ -64,19 +63,15 @@ func (s *Service) Update(ctx context.Context, actor authority.Actor, id string, 
 		if len(differences) == 0 {
 			return c, false, nil
 		}
-		disabled = p.Disabled && !c.Disabled
+		end := p.Disabled && !c.Disabled
 		c = p.apply(c)
 		if c.Public() {
 			c.Secrets = nil
 		}
 		e := s.event(authority.EventClientUpdated, actor, id, reason)
 		e.Data = map[string]string{"changed": strings.Join(differences, " ")}
-		return c, true, s.cfg.Store.UpdateClient(ctx, c, e)
+		return c, true, s.write(ctx, c, end, e)
 	})
-	if err == nil && disabled {
-		err = s.endGrants(ctx, actor, id, reason)
-	}
-	return c, err
 }
 
 // Rotation says how a client's secret is replaced.
@@ -120,11 +115,8 @@ func (s *Service) RotateSecret(ctx context.Context, actor authority.Actor, id st
 			}
 		}
 		c.Secrets = secrets
-		return c, true, s.cfg.Store.UpdateClient(ctx, c, s.event(authority.EventClientSecretIssued, actor, id, reason))
+		return c, true, s.write(ctx, c, r.Compromised, s.event(authority.EventClientSecretIssued, actor, id, reason))
 	})
-	if err == nil && r.Compromised {
-		err = s.endGrants(ctx, actor, id, reason)
-	}
 	if err != nil {
 		return authority.Client{}, secret.Value{}, err
 	}
@@ -164,14 +156,13 @@ func (s *Service) List(ctx context.Context, p authority.Page) ([]authority.Clien
 	return s.cfg.Store.Clients(ctx, p)
 }
 
-func (s *Service) endGrants(ctx context.Context, actor authority.Actor, id, reason string) error {
-	err := s.cfg.Revoker.Revoke(ctx, authority.Revocation{
-		Client: id, Reason: reason, Event: s.event(authority.EventGrantEnded, actor, id, reason),
-	})
-	if err != nil {
-		return fmt.Errorf("end a client's grants: %w", err)
+// write stores a changed client. With end, the client's grants end in the same
+// commit.
+func (s *Service) write(ctx context.Context, c authority.Client, end bool, e authority.Event) error {
+	if !end {
+		return s.cfg.Store.UpdateClient(ctx, c, e)
 	}
-	return nil
+	return s.cfg.Revoker.Revoke(ctx, authority.Revocation{Client: c.ID, UpdateClient: &c, Reason: e.Reason, Event: e})
 }
 
 // errStale stops change from trying again: the caller named a version.

@@ -72,15 +72,22 @@ func (s *Store) Clients(ctx context.Context, p authority.Page) ([]authority.Clie
 // UpdateClient implements authority.ClientStore.
 func (s *Store) UpdateClient(ctx context.Context, c authority.Client, e authority.Event) error {
 	return s.write(ctx, "update client", func(t *tx) error {
-		n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, millis(c.UpdatedAt))...)
-		if err != nil {
+		if err := updateClient(t, c); err != nil {
 			return err
-		}
-		if n == 0 {
-			return authority.ErrConflict
 		}
 		return insertEvent(t, e)
 	})
+}
+
+func updateClient(t *tx, c authority.Client) error {
+	n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, millis(c.UpdatedAt))...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return authority.ErrConflict
+	}
+	return nil
 }
 
 // PutResource implements authority.ClientStore.

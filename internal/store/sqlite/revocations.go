@@ -98,6 +98,11 @@ func (e *ending) run() error {
 			return err
 		}
 	}
+	if e.r.UpdateClient != nil {
+		if err := updateClient(e.tx, *e.r.UpdateClient); err != nil {
+			return err
+		}
+	}
 	switch {
 	case e.r.Token != nil:
 		return e.token()
