@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -82,7 +81,8 @@ func (s *Service) Check(ctx context.Context, token string, from authority.Contex
 	}
 	if fresh {
 		s.seen.Put(seen.Item[*jwt.Token]{
-			Token: strings.Clone(token), Value: t, Expires: t.Claims.ExpiresAt, Epoch: epoch, Extra: 2 * len(token),
+			Token: token, Expires: t.Claims.ExpiresAt, Epoch: epoch,
+			Fill: func(e *seen.Entry[*jwt.Token], _ string) { e.Value = t },
 		}, now)
 	}
 	return t, nil

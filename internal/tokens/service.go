@@ -78,10 +78,11 @@ const browserAbsolute = 24 * time.Hour
 // nothing is answered from memory.
 const maxStaleness = 2 * time.Second
 
-// Bounds of the tokens remembered for introspection.
+// Bounds of the tokens remembered for introspection. An entry occupies about
+// 2 kB with the claims that belong to it, of which the cache counts the token.
 const (
-	seenEntries = 200_000
-	seenBytes   = 256 << 20
+	seenEntries = 100_000
+	seenBytes   = 128 << 20
 )
 
 // standingLifetime is how long a machine's grant stands before it is replaced.
