@@ -1,4 +1,4 @@
-package main_test
+package main
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -75,17 +74,6 @@ func TestKill_NothingAnsweredIsLost(t *testing.T) {
 	t.Logf("%d tokens, %d revocations, %d refreshes over %d kills", w.issued, len(w.revoked), w.chains[0].steps, crashRounds())
 }
 
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "jeton")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return binary
-}
-
 // startDev runs jeton dev and waits until it has written dev.json
 // and answers. kill is kill -9.
 func startDev(t *testing.T, binary, data string, ports [3]string) (d config.DevFile, kill func()) {
@@ -93,7 +81,7 @@ func startDev(t *testing.T, binary, data string, ports [3]string) (d config.DevF
 	var log bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), binary, "dev", "--data", data, // #nosec G204 -- the binary under test
 		"--listen", ports[0], "--api-listen", ports[1], "--manage-listen", ports[2])
-	cmd.Stderr = &log
+	cmd.Stderr = io.MultiWriter(&log, watched.Log("standard error of "+t.Name()))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"jeton": main})
+	testscript.Main(watching{m}, map[string]func(){"jeton": main})
 }
 
 func TestScripts(t *testing.T) {
