@@ -140,9 +140,8 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shutdown() error {
 	var errs []error
 	if s.writer != nil {
-		s.writer.close()
+		errs = append(errs, s.writer.close())
 		s.head.close()
-		errs = append(errs, s.writer.conn.Close())
 	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())

@@ -116,8 +116,10 @@ func (w *writer) enqueue(o *op) error {
 }
 
 // close refuses new calls, answers those that wait, and returns when the writer
-// has stopped.
-func (w *writer) close() {
+// has stopped and its connection is back in the pool. Statements are closed one
+// by one: those of a connection of one's own are not closed with it, and an
+// open one would keep the database open.
+func (w *writer) close() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
@@ -126,6 +128,11 @@ func (w *writer) close() {
 	default:
 	}
 	<-w.exited
+	var errs []error
+	for _, stmt := range w.tx.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
 }
 
 func (w *writer) loop() {
