@@ -112,6 +112,30 @@ func TestStale_AuthorityGone(t *testing.T) {
 	})
 }
 
+// Open lets a token pass about which nobody could be asked, and none that was found to be bad.
+func TestStale_OpenStillRefuses(t *testing.T) {
+	bubble(t, func(t *testing.T, a *fakeAuthority, g *Guard) {
+		c := goodClaims()
+		forged, revoked := a.sign("at+jwt", &c), a.mint()
+		a.revoke(revocation.Token, claimsOf(t, revoked).ID)
+		synctest.Wait()
+		for range 2 {
+			if got, want := check(t, g, forged, Fail(Open)), ReasonUnknownToken; got != want {
+				t.Errorf("never issued: %q, want %q", got, want)
+			}
+			if got, want := check(t, g, revoked, Fail(Open)), ReasonRevoked; got != want {
+				t.Errorf("revoked: %q, want %q", got, want)
+			}
+			a.setMute(true)
+		}
+		a.setDown(true)
+		time.Sleep(5 * time.Second)
+		if got, want := check(t, g, revoked, Fail(Open)), ReasonRevoked; got != want {
+			t.Errorf("revoked, and cut off: %q, want %q", got, want)
+		}
+	})
+}
+
 // While the authority hangs, only one request at a time waits to find out that it still does.
 func TestStale_AuthorityHangs(t *testing.T) {
 	bubble(t, func(t *testing.T, a *fakeAuthority, g *Guard) {
