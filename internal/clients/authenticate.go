@@ -58,6 +58,13 @@ func (s *Service) Authenticate(ctx context.Context, given Credentials, addr neti
 	return c, nil
 }
 
+// AuthenticateAgain is Authenticate on the record as it is in the store now, for
+// steps that must not rest on a copy of it.
+func (s *Service) AuthenticateAgain(ctx context.Context, given Credentials, addr netip.Addr) (authority.Client, error) {
+	s.clients.forget()
+	return s.Authenticate(ctx, given, addr)
+}
+
 // judge returns why the credentials are not the client's. It compares the
 // secret in every case, before anything else decides.
 func (s *Service) judge(c authority.Client, given Credentials, now time.Time) error {

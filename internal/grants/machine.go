@@ -35,7 +35,7 @@ func (s *Service) clientCredentials(ctx context.Context, r Request, client autho
 		audience = s.cfg.DefaultAudience
 	}
 	still := func(ctx context.Context) error {
-		_, err := s.cfg.Clients.Authenticate(ctx, r.Credentials, r.Addr)
+		_, err := s.cfg.Clients.AuthenticateAgain(ctx, r.Credentials, r.Addr)
 		return err
 	}
 	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Context, still)
