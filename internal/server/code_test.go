@@ -32,7 +32,7 @@ func TestCOD_2_UnknownExpiredMalformed(t *testing.T) {
 	}
 	for name, code := range map[string]string{
 		"garbage":              "x",
-		"of the right form":    "jc_" + strings.Repeat("A", 64),
+		"of the right form":    "jc_" + strings.Repeat("Ab0_", 16),
 		"another secret":       good[:len(good)-1] + last,
 		"cut":                  good[:len(good)-1],
 		"with something after": good + "A",
@@ -159,12 +159,13 @@ func TestCOD_5_ValidReplayEndsTheGrant(t *testing.T) {
 	}
 }
 
-// A code that was used is a replay even after its own lifetime.
+// A code that was used is a replay even after its own lifetime, and after upkeep.
 func TestCOD_5_LateReplay(t *testing.T) {
 	w := newWorld(t, options{})
 	code := w.code("web")
 	first := w.redeem("web", code).ok()
 	w.clock.advance(2 * time.Minute)
+	w.server.Sweep(t.Context())
 	w.redeem("web", code).refused(http.StatusBadRequest, oauth.InvalidGrant)
 	w.wantDead("the access token", first.text("access_token"))
 }

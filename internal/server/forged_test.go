@@ -178,3 +178,30 @@ func TestRegistryCheck_Verdicts(t *testing.T) {
 	w.wantVerdicts([]string{"expired"}, expired)
 	w.wantEvents(authority.EventForgedToken, 0)
 }
+
+// A guard whose clock runs behind asks about a token that has expired here. That
+// is no forgery, also after upkeep has been by.
+func TestRegistryCheck_ExpiredIsNotForged(t *testing.T) {
+	w := newWorld(t, options{})
+	token := w.machine()
+	w.clock.advance(5*time.Minute + 90*time.Second)
+	w.server.Sweep(t.Context())
+	w.wantVerdicts([]string{"expired"}, token)
+	w.wantEvents(authority.EventForgedToken, 0)
+	id, err := secret.ParseID(claimsOf(t, token).ID)
+	must(t, err)
+	w.clock.advance(time.Minute) // and in the end its row does go
+	w.server.Sweep(t.Context())
+	rows, err := w.parts.Store.Tokens(t.Context(), []secret.ID{id})
+	must(t, err)
+	if len(rows) != 0 {
+		t.Error("the row of an expired token stays")
+	}
+}
+
+func claimsOf(t *testing.T, token string) jwt.Claims {
+	t.Helper()
+	u, err := jwt.Parse(token, 0)
+	must(t, err)
+	return u.Claims
+}

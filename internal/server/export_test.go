@@ -1,0 +1,6 @@
+package server
+
+import "context"
+
+// Sweep does one round of upkeep now.
+func (s *Server) Sweep(ctx context.Context) { s.sweep(ctx) }
