@@ -50,7 +50,7 @@ func TestREF_1_MalformedAndForeign(t *testing.T) {
 		"cut":             good[:len(good)-1],
 		"longer":          good + "A",
 		"a bit turned":    strings.Replace(good, good[40:41], string(good[40]^1), 1),
-		"zeros":           "jr_" + strings.Repeat("A", 75),
+		"made up":         "jr_" + strings.Repeat("Ab0_9", 15),
 		"space at an end": good + " ",
 	} {
 		t.Run(name, func(t *testing.T) { w.refresh("web", token).refused(http.StatusBadRequest, oauth.InvalidGrant) })

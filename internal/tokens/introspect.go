@@ -173,7 +173,7 @@ func (s *Service) forgery(ctx context.Context, kid string, jti secret.ID, from a
 	if !ok {
 		return
 	}
-	s.cfg.Logger.WarnContext(ctx, "a token verifies but was never issued: someone may hold a signing key", "kid", kid, "jti", jti.String())
+	s.cfg.Logger.WarnContext(ctx, "a token verifies but was never issued: someone may hold a signing key", "kid", kid, "jti", jti)
 	s.record(ctx, authority.Event{
 		ID: secret.NewID(now), Type: authority.EventForgedToken, Actor: authority.System, TokenID: jti, Context: from,
 		Data: map[string]string{"kid": kid, "sightings": fmt.Sprint(n)},
