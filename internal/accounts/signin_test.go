@@ -47,7 +47,7 @@ func TestSignIn_RefusalsAreTheSame(t *testing.T) {
 		memory.Store(0)
 		before := len(w.events(authority.EventSignInFailed))
 		_, err := w.try(try.login, try.password, home)
-		if err != accounts.ErrCredentials { //nolint:errorlint // the very same value, nothing wrapped around it
+		if err != accounts.ErrCredentials {
 			t.Errorf("%s: err = %v, want ErrCredentials itself", try.name, err)
 		}
 		if after := len(w.events(authority.EventSignInFailed)); strings.HasSuffix(try.name, "password") && after > before+1 {
