@@ -40,7 +40,7 @@ func (b *backoff) spread(d time.Duration) time.Duration {
 	if b.jitter < 0 {
 		return d
 	}
-	return time.Duration(float64(d) * (1 + b.jitter*(2*rand.Float64()-1)))
+	return time.Duration(float64(d) * (1 + b.jitter*(2*rand.Float64()-1))) //nolint:gosec // spreads load; nobody gains by guessing it
 }
 
 // sleep reports whether the pause has passed rather than ctx ended.

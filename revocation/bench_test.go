@@ -20,7 +20,10 @@ func filled(ids []ID, kind Kind) *View {
 	v := ready(ViewConfig{})
 	until := time.Now().Unix() + 3600
 	for i, id := range ids {
-		v.ApplyDelta("life1", []Entry{{Seq: uint64(i + 1), Kind: kind, ID: id, Until: until, Reason: "logout"}})
+		err := v.ApplyDelta("life1", []Entry{{Seq: uint64(i + 1), Kind: kind, ID: id, Until: until, Reason: "logout"}})
+		if err != nil {
+			panic(err)
+		}
 	}
 	return v
 }
@@ -100,7 +103,9 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.Run("encode", func(b *testing.B) {
 		b.SetBytes(int64(len(stream)))
 		for b.Loop() {
-			AppendSnapshot(stream[:0], "life1", n, log)
+			if _, err := AppendSnapshot(stream[:0], "life1", n, log); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 	b.Run("decode", func(b *testing.B) {
@@ -114,7 +119,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	})
 	b.Run("apply", func(b *testing.B) {
 		for b.Loop() {
-			ready(ViewConfig{}).ApplySnapshot("life1", n, log)
+			must(b, ready(ViewConfig{}).ApplySnapshot("life1", n, log))
 		}
 	})
 }

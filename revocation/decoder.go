@@ -48,7 +48,7 @@ func (d *Decoder) Next() (Event, error) {
 	d.reset()
 	for {
 		line, err := d.line()
-		if err == io.EOF && d.dirty {
+		if err == io.EOF && d.dirty { //nolint:errorlint // the value itself is the end; one that wraps it says more
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
@@ -122,7 +122,7 @@ func (d *Decoder) line() ([]byte, error) {
 			d.scan++
 		}
 		if d.err != nil {
-			if d.err == io.EOF && d.start < d.end {
+			if d.err == io.EOF && d.start < d.end { //nolint:errorlint // as above
 				return nil, io.ErrUnexpectedEOF
 			}
 			return nil, d.err

@@ -47,8 +47,9 @@ func (k Kind) String() string {
 		return "policy"
 	case KeyRing:
 		return "keys"
+	default:
+		return "unknown"
 	}
-	return "unknown"
 }
 
 // ParseKind returns the kind with the given wire name, or [Unknown].

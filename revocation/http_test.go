@@ -25,7 +25,7 @@ func TestFollower_OverRealConnections(t *testing.T) {
 				}
 				after, _ := ParseCursor(r.Header.Get("Last-Event-ID"))
 				w.Header().Set("Content-Type", "text/event-stream")
-				a.stream(r.Context(), flushWriter{w}, after)
+				_ = a.stream(r.Context(), flushWriter{w}, after) // ends when the follower goes
 			}))
 			server.EnableHTTP2 = h2
 			server.StartTLS()
@@ -67,7 +67,7 @@ func TestFollower_OverRealConnections(t *testing.T) {
 				}
 			}
 			cancel()
-			<-ended
+			wantErr(t, <-ended, context.Canceled)
 			if _, ok := proto.Load(map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[h2]); !ok {
 				t.Errorf("%s was not used", name)
 			}
@@ -94,7 +94,7 @@ func TestFollower_DoesNotFollowRedirects(t *testing.T) {
 	<-asked
 	<-asked
 	cancel()
-	<-ended
+	wantErr(t, <-ended, context.Canceled)
 }
 
 type flushWriter struct{ http.ResponseWriter }

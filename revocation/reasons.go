@@ -27,7 +27,7 @@ func (r *reasons) number(reason string) uint16 {
 	if len(list) > maxReasons {
 		return 0
 	}
-	n := uint16(len(list))
+	n := uint16(len(list)) //nolint:gosec // at most maxReasons
 	list = append(list, reason)
 	r.index[reason] = n
 	r.list.Store(&list)

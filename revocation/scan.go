@@ -97,7 +97,7 @@ func (s *scanner) entry(e *Entry, reason *string) bool {
 		if !ok {
 			return false
 		}
-		e.Until = int64(until)
+		e.Until = int64(until) //nolint:gosec // number reads 18 digits at most
 	}
 	return s.skip("}")
 }

@@ -31,12 +31,13 @@ func (s State) String() string {
 		return "waiting"
 	case Unauthorized:
 		return "unauthorized"
+	default:
+		return "idle"
 	}
-	return "idle"
 }
 
 // State returns what the follower is doing now.
-func (f *Follower) State() State { return State(f.state.Load()) }
+func (f *Follower) State() State { return State(f.state.Load()) } //nolint:gosec // only enter writes it, from a State
 
 // Err returns why the last attempt ended, or nil while the feed arrives.
 func (f *Follower) Err() error {
@@ -53,7 +54,7 @@ func (f *Follower) enter(s State, err error) {
 	} else {
 		f.lastErr.Store(&err)
 	}
-	old := State(f.state.Swap(uint32(s)))
+	old := State(f.state.Swap(uint32(s))) //nolint:gosec // was a State
 	if old == s {
 		return
 	}
@@ -68,6 +69,7 @@ func (f *Follower) enter(s State, err error) {
 		if !f.lost {
 			f.log.Warn("revocation feed lost", "error", err, "lag", f.view.Lag())
 		}
+	case Idle, Connecting: // no news
 	}
 	f.lost = s == Waiting || s == Unauthorized || s == Connecting && f.lost
 	if f.onState != nil {

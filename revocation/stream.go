@@ -48,7 +48,7 @@ func (f *Follower) take(dec *Decoder, body *watchedBody) (got bool, err error) {
 	var parts snapshotParts
 	for {
 		event, err := dec.Next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // Next answers the value itself
 			err = io.ErrUnexpectedEOF // a feed has no end
 		}
 		if err != nil {
@@ -75,6 +75,7 @@ func (f *Follower) take(dec *Decoder, body *watchedBody) (got bool, err error) {
 			}
 			err = f.view.Heartbeat(m.Incarnation, m.Seq, m.Time, body.arrived)
 			moved = err == nil
+		case Other: // of a later version
 		}
 		if moved {
 			got = true

@@ -82,7 +82,8 @@ func TestFollower_SnapshotIsAsFreshAsItsFirstPart(t *testing.T) {
 			n++
 			return copy(p, parts[n-1]), nil
 		})}
-		f.take(NewDecoder(body), body)
+		_, err = f.take(NewDecoder(body), body)
+		wantErr(t, err, io.ErrUnexpectedEOF)
 		if got, want := view.Lag(), 2*time.Second; got != want || !view.Ready() {
 			t.Errorf("lag: got %v, want %v; ready %v", got, want, view.Ready())
 		}

@@ -26,7 +26,6 @@ func (c *clock) set(t time.Time)       { c.t.Store(&t) }
 func (c *clock) now() time.Time        { return *c.t.Load() }
 func (c *clock) add(d time.Duration)   { c.set(c.now().Add(d)) }
 func token(seq uint64, id ID) Entry    { return Entry{Seq: seq, Kind: Token, ID: id} }
-func ready(cfg ViewConfig) *View       { v := NewView(cfg); v.ApplySnapshot("life1", 0, nil); return v }
 func must(t failer, err error)         { t.Helper(); wantErr(t, err, nil) }
 func revokedToken(v *View, id ID) bool { return v.Revoked(id, ID{}, ID{}).Hit() }
 
@@ -34,6 +33,14 @@ func revokedToken(v *View, id ID) bool { return v.Revoked(id, ID{}, ID{}).Hit() 
 type failer interface {
 	Helper()
 	Fatalf(string, ...any)
+}
+
+func ready(cfg ViewConfig) *View {
+	v := NewView(cfg)
+	if err := v.ApplySnapshot("life1", 0, nil); err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func wantErr(t failer, got, want error) {
@@ -430,22 +437,25 @@ func TestView_EpochProtocol(t *testing.T) {
 
 func TestView_EpochRisesWithEachChange(t *testing.T) {
 	v := ready(ViewConfig{})
-	step := func(name string, want bool, do func()) {
+	step := func(name string, want bool, refusal error, do func() error) {
 		t.Helper()
 		before := v.Epoch()
-		do()
+		wantErr(t, do(), refusal)
 		if got := v.Epoch() > before; got != want {
 			t.Errorf("%s: epoch rose %v, want %v", name, got, want)
 		}
 	}
-	step("add", true, func() { v.ApplyDelta("life1", []Entry{token(1, number(1))}) })
-	step("duplicate", false, func() { v.ApplyDelta("life1", []Entry{token(1, number(1))}) })
-	step("key", true, func() { v.ApplyDelta("life1", []Entry{{Seq: 2, Kind: Key, Name: "k"}}) })
-	step("policy", true, func() { v.ApplyDelta("life1", []Entry{{Seq: 3, Kind: Policy, Name: "p"}}) })
-	step("gap", true, func() { v.ApplyDelta("life1", []Entry{token(9, number(9))}) })
-	step("snapshot", true, func() { v.ApplySnapshot("life1", 4, nil) })
-	step("heartbeat", false, func() { v.Heartbeat("life1", 4, time.Time{}, time.Now()) })
-	step("part of a snapshot that is never completed", true, func() { v.addPart([]Entry{token(5, number(5))}) })
+	delta := func(e Entry) func() error {
+		return func() error { return v.ApplyDelta("life1", []Entry{e}) }
+	}
+	step("add", true, nil, delta(token(1, number(1))))
+	step("duplicate", false, nil, delta(token(1, number(1))))
+	step("key", true, nil, delta(Entry{Seq: 2, Kind: Key, Name: "k"}))
+	step("policy", true, nil, delta(Entry{Seq: 3, Kind: Policy, Name: "p"}))
+	step("gap", true, ErrGap, delta(token(9, number(9))))
+	step("snapshot", true, nil, func() error { return v.ApplySnapshot("life1", 4, nil) })
+	step("heartbeat", false, nil, func() error { return v.Heartbeat("life1", 4, time.Time{}, time.Now()) })
+	step("part of a snapshot that is never completed", true, nil, func() error { v.addPart([]Entry{token(5, number(5))}); return nil })
 }
 
 func TestView_ReasonsAreBounded(t *testing.T) {

@@ -371,7 +371,7 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatalf("where the stream was cut made a difference: %v and %v, %v and %v", whole, parts, wholeErr, partsErr)
 		}
 		view := NewView(ViewConfig{})
-		view.ApplySnapshot("a", 0, nil)
+		must(t, view.ApplySnapshot("a", 0, nil))
 		for _, e := range whole {
 			m, err := e.Message()
 			if err != nil {
