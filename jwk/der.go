@@ -23,7 +23,7 @@ func toDER(into *[maxDER]byte, sig []byte, size int) int {
 	if body > 127 {
 		b = append(b, 0x81)
 	}
-	b = append(b, byte(body))
+	b = append(b, byte(body)) //nolint:gosec // below maxDER, thus below 256
 	b = appendInteger(b, r)
 	b = appendInteger(b, s)
 	return len(b)
@@ -39,7 +39,7 @@ func trimZeros(b []byte) []byte {
 func integerSize(b []byte) int { return 2 + int(b[0]>>7) + len(b) }
 
 func appendInteger(b, n []byte) []byte {
-	b = append(b, 0x02, byte(int(n[0]>>7)+len(n)))
+	b = append(b, 0x02, byte(int(n[0]>>7)+len(n))) //nolint:gosec // at most 67
 	if n[0]&0x80 != 0 {
 		b = append(b, 0)
 	}
