@@ -96,12 +96,14 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (h *Handler) failBearer(w http.ResponseWriter, r *http.Request, e *bearerError) {
 	challenge := oauth.BearerChallenge{Realm: h.cfg.Issuer, Error: e.code, Scope: e.scope}
-	code := http.StatusUnauthorized
+	var code int
 	switch e.code {
 	case oauth.InsufficientScope:
 		code = http.StatusForbidden
 	case oauth.InvalidRequest:
 		code = http.StatusBadRequest
+	default: // no token, or one that is worth nothing
+		code = http.StatusUnauthorized
 	}
 	w.Header().Set("WWW-Authenticate", challenge.String())
 	if e.reason != "" {

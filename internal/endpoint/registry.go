@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/oauth"
@@ -14,7 +13,7 @@ import (
 // registryCheck answers a guard that sees tokens for the first time: one round
 // trip, up to 256 tokens.
 func (h *Handler) registryCheck(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.resource(r); err != nil {
+	if err := h.resource(r); err != nil {
 		return err
 	}
 	var q revocation.Question
@@ -38,17 +37,17 @@ func (h *Handler) registryCheck(w http.ResponseWriter, r *http.Request) error {
 }
 
 // resource authenticates a caller that must be a resource's own client.
-func (h *Handler) resource(r *http.Request) (authority.Client, error) {
+func (h *Handler) resource(r *http.Request) error {
 	client, err := h.confidential(r, nil)
 	if err != nil {
-		return client, err
+		return err
 	}
 	owned, err := h.cfg.Clients.ResourceOf(r.Context(), client.ID)
 	if err != nil {
-		return client, err
+		return err
 	}
 	if len(owned) == 0 {
-		return client, oauth.Refuse(oauth.UnauthorizedClient, "only the client of a resource may ask this")
+		return oauth.Refuse(oauth.UnauthorizedClient, "only the client of a resource may ask this")
 	}
-	return client, nil
+	return nil
 }
