@@ -122,10 +122,10 @@ func (w *Watch) Main(run func() int, out io.Writer) int {
 	code := run()
 	leaks := w.Leaks()
 	for _, leak := range leaks {
-		fmt.Fprintln(out, "leak:", leak)
+		_, _ = fmt.Fprintln(out, "leak:", leak)
 	}
 	secrets, text := w.Counts()
-	fmt.Fprintf(out, "leaktest: %d secrets looked for in %d bytes of logs and refusals, %d found\n", secrets, text, len(leaks))
+	_, _ = fmt.Fprintf(out, "leaktest: %d secrets looked for in %d bytes of logs and refusals, %d found\n", secrets, text, len(leaks))
 	if len(leaks) > 0 {
 		return max(code, 1)
 	}

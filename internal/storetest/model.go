@@ -20,7 +20,6 @@ type model struct {
 	grants   map[secret.ID]*modelGrant
 	tokens   map[secret.ID]secret.ID // token -> grant
 	ended    map[secret.ID]bool      // sessions
-	log      []string                // kinds and ids, in any order within one call
 	head     uint64
 	order    []secret.ID // grants
 	issued   []secret.ID // tokens

@@ -350,7 +350,7 @@ func testLogUnderLoad(w *world) {
 				w.Errorf("wait for %d: %v", next, err)
 				return
 			}
-			entries, err := w.store.Log(ctx, next-1, 1+rand.IntN(20))
+			entries, err := w.store.Log(ctx, next-1, 1+rand.IntN(20)) //nolint:gosec // any batch will do
 			if err != nil || len(entries) == 0 {
 				w.Errorf("woken for %d: got %d entries, %v", next, len(entries), err)
 				return
