@@ -256,12 +256,8 @@ func post(ctx context.Context, target string, c config.DevClient, form url.Value
 // code.
 func signIn(t *testing.T, d config.DevFile) (refreshToken string) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var code string
-	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	browser := &http.Client{Jar: newJar(t), CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), d.Clients.Web.RedirectURI) {
 			code = r.URL.Query().Get("code")
 			return http.ErrUseLastResponse
@@ -286,6 +282,15 @@ func signIn(t *testing.T, d config.DevFile) (refreshToken string) {
 		t.Fatal("the code was not redeemed")
 	}
 	return tokens.RefreshToken
+}
+
+func newJar(t *testing.T) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jar
 }
 
 // page is an HTML page and where it is.

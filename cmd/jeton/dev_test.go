@@ -262,8 +262,8 @@ func TestDev_ReadySoonAfterStart(t *testing.T) {
 	devFrom(t, data).wantStopped()
 	manage := freeAddress(t)
 	start := time.Now()
-	launch(t, build(t), nil, "dev", "--data", data, "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--manage-listen", manage)
-	eventually(t, "ready", func() bool { return answers(t, http.DefaultClient, "http://"+manage+"/readyz") == http.StatusOK })
+	p := launch(t, build(t), nil, "dev", "--data", data, "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--manage-listen", manage)
+	p.eventually("ready", func() bool { return answers(t, http.DefaultClient, "http://"+manage+"/readyz") == http.StatusOK })
 	took := time.Since(start)
 	t.Logf("ready after %v", took.Round(time.Millisecond))
 	if took > 20*time.Second { // the aim is a second; a busy machine is no failure

@@ -132,14 +132,19 @@ func (p *process) wantStopped() {
 	}
 }
 
-// eventually waits for something that another process does.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
+// eventually waits for something that the process does.
+func (p *process) eventually(what string, done func() bool) {
+	p.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
+		select {
+		case <-p.ended:
+			p.t.Fatalf("it ended before this: %s\n%s", what, p.log)
+		default:
 		}
-		time.Sleep(5 * time.Millisecond) // the other process has nothing else to wait on
+		if time.Now().After(deadline) {
+			p.t.Fatalf("never: %s\n%s", what, p.log)
+		}
+		time.Sleep(5 * time.Millisecond) // the process has nothing else to wait on
 	}
 }
 
