@@ -62,7 +62,7 @@ func TestMD_1_MD_2_DocumentsAtEveryPlace(t *testing.T) {
 	}
 }
 
-func TestMD_3_DefaultsThatBiteAreStated(t *testing.T) {
+func TestMD_3_MD_4_PK_2_DefaultsThatBiteAreStated(t *testing.T) {
 	w := newWorld(t, options{})
 	var m map[string]any
 	must(t, json.Unmarshal([]byte(w.get(oauth.WellKnownServer).ok().body), &m))

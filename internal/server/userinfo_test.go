@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,38 @@ func (w *world) idClaims(client, token string, algorithm jwk.Algorithm) map[stri
 	var claims map[string]any
 	must(w.t, json.Unmarshal(verified.Claims.Payload(), &claims))
 	return claims
+}
+
+// The same request by GET and by a cross-site POST; openid decides whether there
+// is an ID token.
+func TestOP_1_OpenIDInScopeMakesAnIDToken(t *testing.T) {
+	w := newWorld(t, options{})
+	v := w.visitor()
+	for names, want := range map[string]bool{"openid read": true, "read": false, "read openidx": false} {
+		address := w.authorize("web", "scope", names)
+		a := w.redeem("web", v.walk(address).Get("code")).ok()
+		if got := a.text("id_token") != ""; got != want {
+			t.Errorf("scope %q: ID token %t, want %t", names, got, want)
+		}
+		path, query, _ := strings.Cut(address, "?")
+		p := v.open(http.MethodPost, path, query)
+		u, err := url.Parse(p.location)
+		must(t, err)
+		w.remember("code", u.Query().Get("code"))
+		if got := w.redeem("web", u.Query().Get("code")).ok().text("id_token") != ""; got != want {
+			t.Errorf("scope %q by POST: ID token %t, want %t", names, got, want)
+		}
+	}
+}
+
+// The claims parameter is not advertised: it is ignored, and adds nothing.
+func TestOP_5_ClaimsParameterIsNotOffered(t *testing.T) {
+	w := newWorld(t, options{})
+	code := w.visitor().walk(w.authorize("web", "claims", `{"userinfo":{"email":{"essential":true}},"id_token":{"sub":{"value":"somebody-else"}}}`)).Get("code")
+	a := w.redeem("web", code).ok()
+	if got := w.userinfo(a.text("access_token")).ok().json; got["email"] != nil || got["sub"] != w.person.Subject() {
+		t.Errorf("userinfo %v", got)
+	}
 }
 
 func TestOP_6_IDTokenClaims(t *testing.T) {
