@@ -29,8 +29,8 @@ const (
 	demandMaxStaleness
 )
 
-// Scope demands that the token has every one of these scopes. Names are compared whole and by case; one with
-// a space in it never matches.
+// Scope demands that the token has every one of these scopes, one name per argument. Names are compared whole
+// and by case.
 func Scope(names ...string) Demand { return Demand{kind: demandScope, names: names} }
 
 // MaxAge demands that the token was issued (iat) no longer than d ago, whatever its exp says. A client that
