@@ -15,6 +15,10 @@ import (
 // errMethod is a method that the endpoint does not have.
 var errMethod = errors.New("method not allowed")
 
+// errForbidden marks a refusal whose caller is known and may not ask: 403, where
+// the token endpoint's rules (RFC 6749 section 5.2) do not apply.
+var errForbidden = errors.New("forbidden")
+
 // bearerError is a refusal of a protected resource: its challenge speaks the
 // Bearer scheme (RFC 6750 section 3).
 type bearerError struct {
@@ -63,6 +67,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		header.Set("Retry-After", strconv.Itoa(e.Seconds()))
 		body = oauth.ErrorResponse{Error: oauth.TemporarilyUnavailable, Description: "too many attempts; try again later"}
 		code = http.StatusTooManyRequests
+	} else if e, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, errForbidden) {
+		body = oauth.ErrorResponse{Error: e.Code, Description: oauth.Printable(e.Description)}
+		code = http.StatusForbidden
 	} else if e, ok := errors.AsType[*oauth.Error](err); ok {
 		body = oauth.ErrorResponse{Error: e.Code, Description: oauth.Printable(e.Description)}
 		code = http.StatusBadRequest

@@ -2,6 +2,8 @@ package endpoint
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -20,6 +22,10 @@ const maxPoll = 30 * time.Second
 // when ?wait is given. Package revocation describes the protocol.
 func (h *Handler) revocations(w http.ResponseWriter, r *http.Request) error {
 	if err := h.resource(r); err != nil {
+		if e, ok := errors.AsType[*oauth.Error](err); ok && e.Code == oauth.UnauthorizedClient {
+			// A follower tells by the status whether its credentials or the network are at fault.
+			return fmt.Errorf("%w: %w", errForbidden, err)
+		}
 		return err
 	}
 	query := r.URL.Query()
@@ -68,6 +74,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, at revocation.C
 	ctx, cancel := h.untilDrained(r.Context())
 	defer cancel()
 	sub, chunk, err := h.cfg.Feed.Subscribe(ctx, at)
+	if err != nil && h.life.Err() != nil {
+		return oauth.RefuseCause(oauth.TemporarilyUnavailable, "this node is stopping", err)
+	}
 	if err != nil {
 		return err
 	}

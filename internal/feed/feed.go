@@ -5,9 +5,10 @@
 // from where it left off, applies the entries to the view, encodes them once,
 // and appends them to a short window of recent batches. A subscriber holds a
 // position in the log and takes the batches after it; one that fell behind the
-// window reads the log from the store, and one that comes from another
-// incarnation, or from before the log's oldest entry, starts from a snapshot.
-// A subscriber is never waited for.
+// window reads the log from the store, page by page, and one that comes from
+// another incarnation, or from before the log's oldest entry, starts from a
+// snapshot, which all who need one at about the same time share. A subscriber is
+// never waited for.
 package feed
 
 import (
@@ -17,6 +18,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/revocation"
@@ -44,12 +46,18 @@ type batch struct {
 	wire        []byte
 }
 
-// window is how many recent batches are kept for subscribers. One that is
-// further behind reads the store.
-const window = 1024
+// The window holds at most so many recent batches, and about so many bytes. A
+// subscriber that is further behind reads the store.
+const (
+	windowBatches = 1024
+	windowBytes   = 8 << 20
+)
 
 // readLimit bounds one read of the log.
 const readLimit = 4096
+
+// maxText is the longest reason, in bytes, that package revocation lets through.
+const maxText = 256
 
 // Feed is the node's tail of the log.
 type Feed struct {
@@ -59,8 +67,11 @@ type Feed struct {
 
 	mu      sync.Mutex
 	recent  []batch       // guarded by mu: consecutive, oldest first
+	held    int           // guarded by mu: bytes in recent
 	seq     uint64        // guarded by mu: applied to the view
 	applied chan struct{} // guarded by mu: closed and replaced when seq rises
+
+	shared chan *snapshot // holds the latest, or nil; who has taken it out may make another
 
 	metrics counters
 }
@@ -86,12 +97,13 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 		return nil, fmt.Errorf("feed: live entries: %w", err)
 	}
 	f := &Feed{
-		cfg: cfg, incarnation: incarnation, seq: seq, applied: make(chan struct{}),
+		cfg: cfg, incarnation: incarnation, seq: seq, applied: make(chan struct{}), shared: make(chan *snapshot, 1),
 		view: revocation.NewView(revocation.ViewConfig{Now: cfg.Now}),
 	}
 	if err := f.view.ApplySnapshot(incarnation, seq, wireEntries(live)); err != nil {
 		return nil, fmt.Errorf("feed: snapshot: %w", err)
 	}
+	f.shared <- nil
 	return f, nil
 }
 
@@ -114,10 +126,12 @@ func (f *Feed) Run(ctx context.Context) {
 
 // step waits for entries, at most one heartbeat, and applies them.
 func (f *Feed) step(ctx context.Context) error {
+	f.forgetSnapshot()
 	wait, cancel := context.WithTimeout(ctx, f.cfg.Heartbeat)
 	defer cancel()
 	after := f.position()
 	err := f.cfg.Log.Wait(wait, after)
+	asked := f.cfg.Now() // before the store answers: its answer is no younger than this
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		// Silence is news only if the log really has nothing: ask it.
 		_, head, err := f.cfg.Log.Head(ctx)
@@ -125,16 +139,18 @@ func (f *Feed) step(ctx context.Context) error {
 			return err
 		}
 		if head == after {
-			f.view.Touch(f.cfg.Now())
+			f.view.Touch(asked)
 			return nil
 		}
 	} else if err != nil {
 		return err
 	}
-	asked := f.cfg.Now()
 	entries, err := f.cfg.Log.Log(ctx, after, readLimit)
-	if err != nil || len(entries) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(entries) == 0 || entries[0].Seq != after+1 {
+		return f.reload(ctx)
 	}
 	if err := f.apply(wireEntries(entries)); err != nil {
 		return err
@@ -142,6 +158,25 @@ func (f *Feed) step(ctx context.Context) error {
 	if len(entries) < readLimit {
 		f.view.Touch(asked) // this was all there is
 	}
+	return nil
+}
+
+// reload catches up over a part of the log that the store has forgotten: this
+// node could not read it for longer than entries are kept.
+func (f *Feed) reload(ctx context.Context) error {
+	asked := f.cfg.Now()
+	live, seq, err := f.cfg.Log.Live(ctx, asked)
+	if err != nil {
+		return err
+	}
+	if err := f.view.ApplySnapshot(f.incarnation, seq, wireEntries(live)); err != nil {
+		return err
+	}
+	f.view.Touch(asked)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recent, f.held = nil, 0
+	f.advance(seq)
 	return nil
 }
 
@@ -157,14 +192,30 @@ func (f *Feed) apply(entries []revocation.Entry) error {
 	defer f.mu.Unlock()
 	b := batch{first: entries[0].Seq, last: entries[len(entries)-1].Seq, wire: wire}
 	f.recent = append(f.recent, b)
-	if len(f.recent) > window {
-		f.recent = append(f.recent[:0:0], f.recent[len(f.recent)-window/2:]...)
+	f.held += len(wire)
+	if len(f.recent) > windowBatches || f.held > windowBytes {
+		f.shrink()
 	}
-	f.seq = b.last
-	close(f.applied)
-	f.applied = make(chan struct{})
+	f.advance(b.last)
 	f.metrics.entries.Add(uint64(len(entries)))
 	return nil
+}
+
+// shrink drops the older half of the window. The caller holds mu.
+func (f *Feed) shrink() {
+	first, held := len(f.recent), 0
+	for first > 0 && len(f.recent)-first < windowBatches/2 && held+len(f.recent[first-1].wire) <= windowBytes/2 {
+		first--
+		held += len(f.recent[first].wire)
+	}
+	f.recent, f.held = append(f.recent[:0:0], f.recent[first:]...), held
+}
+
+// advance wakes everybody who waits for seq. The caller holds mu.
+func (f *Feed) advance(seq uint64) {
+	f.seq = seq
+	close(f.applied)
+	f.applied = make(chan struct{})
 }
 
 func (f *Feed) position() uint64 {
@@ -190,14 +241,31 @@ func (f *Feed) Applied(ctx context.Context, seq uint64) error {
 	}
 }
 
-// wireEntries translates the log's entries to the feed's.
+// wireEntries translates the log's entries to the feed's. Whatever stands in
+// the log can be encoded: one entry that could not would hold up all after it.
 func wireEntries(in []authority.LogEntry) []revocation.Entry {
 	out := make([]revocation.Entry, len(in))
 	for i, e := range in {
 		out[i] = revocation.Entry{
 			Seq: e.Seq, Kind: revocation.ParseKind(string(e.Kind)), ID: revocation.ID(e.ID), Name: e.KeyID,
-			Reason: e.Reason, Until: e.Until.Unix(),
+			Reason: clip(e.Reason), Until: e.Until.Unix(),
+		}
+		if out[i].Kind == revocation.Unknown {
+			out[i].KindName = string(e.Kind)
 		}
 	}
 	return out
+}
+
+// clip cuts a reason that an operator wrote at length, between two characters.
+// The audit trail has all of it.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,19 +35,28 @@ func (f *Feed) Stats() Stats {
 	}
 }
 
+// chunkSize is about how much a subscriber is handed at a time when it has to
+// catch up. What is larger is shared between subscribers, or a page of the log.
+const chunkSize = 64 << 10
+
+// pageLimit bounds one read of the log for a single subscriber.
+const pageLimit = 1024
+
 // Subscription is one reader's place in the feed. It is not safe for
 // concurrent use.
 type Subscription struct {
-	feed *Feed
-	seq  uint64    // everything up to here has been handed out
-	beat time.Time // when the last heartbeat was handed out
+	feed  *Feed
+	seq   uint64    // everything up to here has been handed out
+	level bool      // that was all this node knew
+	beat  time.Time // when the last heartbeat was handed out; zero before the first
 }
 
 // Subscribe starts a subscription after the reader's cursor, which may be the
 // zero Cursor. If the reader must start over, the first bytes are a snapshot.
-// Close it when done.
+// Close it when done. The bytes are shared: do not change them.
 func (f *Feed) Subscribe(ctx context.Context, at revocation.Cursor) (s *Subscription, first []byte, err error) {
 	s = &Subscription{feed: f, seq: at.Seq}
+	current := f.current()
 	if at.Incarnation != f.incarnation || at.Seq > f.position() {
 		first, err = s.snapshot(ctx)
 	} else {
@@ -55,9 +65,7 @@ func (f *Feed) Subscribe(ctx context.Context, at revocation.Cursor) (s *Subscrip
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.current() {
-		first = s.heartbeat(slices.Clip(first)) // the reader is up to date, and may rely on it
-	}
+	first = s.withBeat(first, current)
 	f.metrics.subscribers.Add(1)
 	f.metrics.bytes.Add(uint64(len(first)))
 	return s, first, nil
@@ -66,70 +74,65 @@ func (f *Feed) Subscribe(ctx context.Context, at revocation.Cursor) (s *Subscrip
 // Close ends the subscription.
 func (s *Subscription) Close() { s.feed.metrics.subscribers.Add(-1) }
 
+// snapshot starts the reader over.
 func (s *Subscription) snapshot(ctx context.Context) ([]byte, error) {
-	live, seq, err := s.feed.cfg.Log.Live(ctx, s.feed.cfg.Now())
+	shot, err := s.feed.snapshot(ctx, s.seq)
 	if err != nil {
-		return nil, fmt.Errorf("feed: live entries: %w", err)
+		return nil, err
 	}
-	s.seq = seq
-	return revocation.AppendSnapshot(nil, s.feed.incarnation, seq, wireEntries(live))
+	s.seq, s.level = shot.seq, shot.seq >= s.feed.position()
+	return shot.wire, nil
 }
 
-// missed returns what came after the subscription's position, from the recent
-// window or, further back, from the log. Entries that the log has forgotten
-// since cannot be told one by one: then it is a snapshot.
+// missed returns what came after the subscription's position, or the first part
+// of it: from the recent window or, further back, from the log. Entries that the
+// log has forgotten since cannot be told one by one: then it is a snapshot.
 func (s *Subscription) missed(ctx context.Context) ([]byte, error) {
 	if wire, ok := s.recent(); ok {
 		return wire, nil
 	}
-	var wire []byte
-	for {
-		entries, err := s.feed.cfg.Log.Log(ctx, s.seq, readLimit)
-		if err != nil {
-			return nil, fmt.Errorf("feed: log: %w", err)
-		}
-		if len(entries) == 0 {
-			break
-		}
-		if entries[0].Seq != s.seq+1 {
-			return s.snapshot(ctx)
-		}
-		if wire, err = revocation.AppendDelta(wire, s.feed.incarnation, wireEntries(entries)); err != nil {
-			return nil, err
-		}
-		s.seq = entries[len(entries)-1].Seq
-		if len(entries) < readLimit {
-			break
-		}
+	entries, err := s.feed.cfg.Log.Log(ctx, s.seq, pageLimit)
+	if err != nil {
+		return nil, fmt.Errorf("feed: log: %w", err)
 	}
-	if len(wire) == 0 && s.seq < s.feed.position() {
-		return s.snapshot(ctx) // everything in between has been forgotten
+	if len(entries) == 0 || entries[0].Seq != s.seq+1 {
+		return s.snapshot(ctx)
 	}
+	wire, err := revocation.AppendDelta(nil, s.feed.incarnation, wireEntries(entries))
+	if err != nil {
+		return nil, err
+	}
+	s.seq = entries[len(entries)-1].Seq
+	s.level = s.seq >= s.feed.position()
 	return wire, nil
 }
 
-// recent gathers the batches after the position if the window reaches back to
-// it. Batches are shared between subscribers, so they are only read.
+// recent takes the next batches after the position if the window reaches back
+// to it. Batches are shared between subscribers, so they are only read.
 func (s *Subscription) recent() (wire []byte, ok bool) {
 	f := s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.seq == f.seq {
+	if s.seq >= f.seq {
+		s.level = true
 		return nil, true
 	}
-	i := len(f.recent)
-	for i > 0 && f.recent[i-1].first > s.seq {
-		i--
-	}
-	after := f.recent[i:]
-	if len(after) == 0 || after[0].first != s.seq+1 {
+	i, found := slices.BinarySearchFunc(f.recent, s.seq+1, func(b batch, seq uint64) int { return cmp.Compare(b.first, seq) })
+	if !found {
 		return nil, false
 	}
-	s.seq = f.seq
-	if len(after) == 1 {
-		return after[0].wire, true
+	end, size := i+1, len(f.recent[i].wire)
+	for end < len(f.recent) && size+len(f.recent[end].wire) <= chunkSize {
+		size += len(f.recent[end].wire)
+		end++
 	}
-	for _, b := range after {
+	s.seq = f.recent[end-1].last
+	s.level = s.seq == f.seq
+	if end == i+1 {
+		return f.recent[i].wire, true
+	}
+	wire = make([]byte, 0, size)
+	for _, b := range f.recent[i:end] {
 		wire = append(wire, b.wire...)
 	}
 	return wire, true
@@ -137,23 +140,43 @@ func (s *Subscription) recent() (wire []byte, ok bool) {
 
 // current reports whether this node itself knows the log to its end. While it
 // does not, it sends no heartbeats: they would promise that nothing is missing.
+// Ask before looking for news: a node that catches up in between would otherwise
+// vouch for a place that it has just found to be behind.
 func (f *Feed) current() bool { return f.view.Lag() <= 2*f.cfg.Heartbeat }
 
-// heartbeat appends a heartbeat at the subscription's position. wire may be
-// shared with other subscribers, so it must have no spare capacity.
+// withBeat appends a heartbeat when one is due and true. A large chunk is not
+// copied for that: its heartbeat is a chunk of its own.
+func (s *Subscription) withBeat(wire []byte, current bool) []byte {
+	if !current || !s.level || s.wait() > 0 || len(wire) > chunkSize {
+		return wire
+	}
+	return s.heartbeat(slices.Clip(wire))
+}
+
+// heartbeat appends a heartbeat at the subscription's position.
 func (s *Subscription) heartbeat(wire []byte) []byte {
 	s.beat = s.feed.cfg.Now()
 	return revocation.AppendHeartbeat(wire, s.feed.incarnation, s.seq, s.beat)
 }
 
-// Next waits for entries after the position and returns their wire form. A
-// heartbeat follows whenever the last one is a heartbeat's time ago, in a
-// stream of entries as well as in silence: entries alone do not tell a reader
-// that it is up to date.
+// wait is how long it is until the next heartbeat is due.
+func (s *Subscription) wait() time.Duration {
+	if s.beat.IsZero() {
+		return 0
+	}
+	return s.feed.cfg.Heartbeat - s.feed.cfg.Now().Sub(s.beat)
+}
+
+// Next waits for entries after the position and returns their wire form, which
+// is shared: do not change it. A heartbeat comes whenever the last one is a
+// heartbeat's time ago, in a stream of entries as well as in silence: entries
+// alone do not tell a reader that it is up to date.
 func (s *Subscription) Next(ctx context.Context) ([]byte, error) {
-	timer := time.NewTimer(s.feed.cfg.Heartbeat)
+	timer := time.NewTimer(s.wait())
 	defer timer.Stop()
+	due := false
 	for {
+		current := s.feed.current()
 		s.feed.mu.Lock()
 		news, changed := s.feed.seq > s.seq, s.feed.applied
 		s.feed.mu.Unlock()
@@ -162,26 +185,28 @@ func (s *Subscription) Next(ctx context.Context) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if s.feed.cfg.Now().Sub(s.beat) >= s.feed.cfg.Heartbeat && s.feed.current() {
-				wire = s.heartbeat(slices.Clip(wire))
-			}
-			s.feed.metrics.bytes.Add(uint64(len(wire)))
-			return wire, nil
+			return s.handOut(s.withBeat(wire, current)), nil
+		}
+		if due && current {
+			return s.handOut(s.heartbeat(nil)), nil
+		}
+		if due {
+			timer.Reset(s.feed.cfg.Heartbeat)
+			due = false
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-changed:
 		case <-timer.C:
-			if !s.feed.current() {
-				timer.Reset(s.feed.cfg.Heartbeat)
-				continue
-			}
-			wire := s.heartbeat(nil)
-			s.feed.metrics.bytes.Add(uint64(len(wire)))
-			return wire, nil
+			due = true
 		}
 	}
+}
+
+func (s *Subscription) handOut(wire []byte) []byte {
+	s.feed.metrics.bytes.Add(uint64(len(wire)))
+	return wire
 }
 
 // Poll answers one long poll: what came after the cursor, waiting up to wait

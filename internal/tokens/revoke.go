@@ -16,6 +16,9 @@ import (
 // clocks run behind.
 const clockMargin = 2 * time.Minute
 
+// applyPatience is how long a revocation waits until this node's view has it.
+const applyPatience = 5 * time.Second
+
 // Revoke implements authority.Revoker: it ends r's target durably and returns
 // once this node's view refuses it.
 func (s *Service) Revoke(ctx context.Context, r authority.Revocation) error {
@@ -41,8 +44,11 @@ func (s *Service) revoke(ctx context.Context, r authority.Revocation) ([]authori
 		return nil, fmt.Errorf("tokens: revoke: %w", err)
 	}
 	if n := len(entries); n > 0 {
-		// The change is durable whatever happens to the caller now.
-		if err := s.cfg.Log.Applied(context.WithoutCancel(ctx), entries[n-1].Seq); err != nil {
+		// The change is durable whatever happens to the caller now. A node that cannot read its log does
+		// not refuse by its view: it finds that stale, and asks the store.
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
+		defer cancel()
+		if err := s.cfg.Log.Applied(wait, entries[n-1].Seq); err != nil {
 			return entries, fmt.Errorf("tokens: revocation is stored, but this node has not applied it yet: %w", err)
 		}
 	}
