@@ -149,7 +149,7 @@ func (s *Store) shutdown() error {
 	if s.writes != nil {
 		// With the readers gone the log can be folded into the file, so that a
 		// copy of the file alone is complete.
-		_, err := s.writes.Exec(sqlCheckpoint)
+		_, err := s.writes.ExecContext(context.Background(), sqlCheckpoint)
 		errs = append(errs, err, s.writes.Close())
 	}
 	if s.guard != nil {

@@ -1,12 +1,25 @@
-package sqlite
+package sqlite_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/storetest"
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) authority.Store { return openTest(t) })
+	storetest.Run(t, func(t *testing.T) authority.Store {
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jeton.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	})
 }
