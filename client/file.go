@@ -27,8 +27,9 @@ const (
 // the system drops the lock of a process that ends in any way; elsewhere the lock is a file that its owner
 // keeps touching, and one that has not been touched for ten seconds is broken.
 //
-// Where two processes hold the lock at once all the same (some network file systems), they ask the authority
-// twice and get the same successor.
+// The file belongs on a local disk. Where locks do not work, as on some network file systems, two processes
+// that refresh at once get the same successor; but a slow one may come with a token that others have replaced
+// twice, and that ends the sign-in.
 type FileStore struct {
 	path string
 	turn chan struct{} // holds one element while this process has or waits for the lock

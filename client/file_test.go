@@ -47,8 +47,10 @@ func TestFileStore_OnlyTheOwnerMayUseIt(t *testing.T) {
 	}
 	for name, want := range map[string]os.FileMode{path: 0o600, path + ".lock": 0o600, filepath.Dir(path): 0o700} {
 		info, err := os.Stat(name)
-		if err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: got %v, %v, want %v", name, info.Mode(), err, want)
+		if err != nil {
+			t.Error(err)
+		} else if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
@@ -181,6 +183,8 @@ func TestLock_OneAtATime(t *testing.T) {
 					case inside <- struct{}{}:
 					default:
 						t.Error("two at once")
+						release()
+						return
 					}
 					entered++ // the race detector looks at this, too
 					runtime.Gosched()
@@ -231,15 +235,16 @@ func TestLockFile_OfAGoneProcessIsBroken(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		defer release()
 		select {
 		case inside <- struct{}{}:
 		default:
 			t.Error("two at once")
+			return
 		}
 		// Held for longer than the time after which one is stale: the beat keeps it.
 		<-time.After(150 * time.Millisecond)
 		<-inside
-		release()
 	})
 	left, err := filepath.Glob(path + "*")
 	if err != nil || len(left) != 0 {
