@@ -10,8 +10,10 @@ import (
 	"html/template"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,14 +101,39 @@ func reports(w http.ResponseWriter, r *http.Request) {
 // shown is what the page shows.
 type shown struct {
 	Title, Text string
-	Issuer      string
-	Claims      string // of the ID token, indented
-	Answer      string // of /reports
+	Issuer, API string
+	Person      []claim // of /userinfo
+	Claims      []claim // of the ID token
+	Answer      string  // of /reports
 	SignOut     string
 }
 
+// claim is a row of the page.
+type claim struct{ Name, Value string }
+
+// claims lists the members of an ID token, with times as people write them.
+func claims(payload []byte) ([]claim, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil {
+		return nil, err
+	}
+	var rows []claim
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		value := string(members[name])
+		var text string
+		var seconds int64
+		if json.Unmarshal(members[name], &text) == nil {
+			value = text
+		} else if slices.Contains([]string{"auth_time", "exp", "iat"}, name) && json.Unmarshal(members[name], &seconds) == nil {
+			value += "  (" + time.Unix(seconds, 0).Format(time.DateTime) + ")"
+		}
+		rows = append(rows, claim{name, value})
+	}
+	return rows, nil
+}
+
 func (e *example) show(w http.ResponseWriter, status int, s shown) {
-	s.Issuer = e.dev.Issuer
+	s.Issuer, s.API = e.dev.Issuer, e.dev.API
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
@@ -214,22 +241,41 @@ func (e *example) finish(ctx context.Context, code string, p pendingSignIn) (sho
 	if id.Claims.Nonce != p.nonce || id.Claims.Issuer != e.dev.Issuer {
 		return shown{}, fmt.Errorf("the ID token is not for this sign-in")
 	}
-	req, err = http.NewRequestWithContext(ctx, http.MethodGet, e.dev.API+"/reports", nil)
+	answer, err := e.with(ctx, tokens.AccessToken, e.dev.API+"/reports")
 	if err != nil {
 		return shown{}, err
 	}
-	req.Header.Set("Authorization", "Bearer "+tokens.AccessToken)
-	var answer json.RawMessage
-	if err := e.fetch(req, &answer); err != nil {
+	info, err := e.with(ctx, tokens.AccessToken, e.dev.Issuer+"/userinfo")
+	if err != nil {
+		return shown{}, err
+	}
+	person, err := claims(info)
+	if err != nil {
+		return shown{}, err
+	}
+	rows, err := claims(id.Claims.Payload())
+	if err != nil {
 		return shown{}, err
 	}
 	return shown{
-		Title: "Signed in", Text: "The code was redeemed on the server; the browser never saw a token.",
-		Claims: indent(id.Claims.Payload()), Answer: indent(answer),
+		Title: "Signed in", Text: "The code was redeemed on the server. The access token stays there.",
+		Person: person, Claims: rows, Answer: indent(answer),
 		SignOut: e.dev.Issuer + "/end_session?" + url.Values{
 			"id_token_hint": {tokens.IDToken}, "post_logout_redirect_uri": {e.dev.API + "/"},
 		}.Encode(),
 	}, nil
+}
+
+// with gets a document with an access token.
+func (e *example) with(ctx context.Context, accessToken, address string) (json.RawMessage, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+accessToken)
+	var answer json.RawMessage
+	err = e.fetch(req, &answer)
+	return answer, err
 }
 
 func (e *example) fetch(req *http.Request, into any) error {
