@@ -209,8 +209,7 @@ func (g *Guard) ask(ctx context.Context, e *seen.Entry[record]) *Refusal {
 		return refuseCause(ReasonAuthorityUnavailable, err)
 	}
 	if verdict != "" {
-		refusal := refuse(verdict)
-		g.remember(e.Token(), refusal)
+		refusal := g.remember(e.Token(), refuse(verdict))
 		g.seen.Drop(e)
 		return refusal
 	}

@@ -55,7 +55,6 @@ func TestCheck_GoodToken(t *testing.T) {
 
 // RS-6, AT-3: what makes a token bad is found out on first sight, and again on each request.
 func TestRS_6_AT_3_Refusals(t *testing.T) {
-	type change = func(*jwt.Claims)
 	tests := []struct {
 		name    string
 		token   func(a *fakeAuthority) string

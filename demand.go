@@ -72,8 +72,9 @@ func (m FailMode) String() string {
 		return "closed"
 	case Open:
 		return "open"
+	default:
+		return "introspect"
 	}
-	return "introspect"
 }
 
 // rule is what a route's demands say about the way of checking. The others are left in the list.
@@ -94,6 +95,7 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.fail = d.mode
 		case demandMaxStaleness:
 			r.maxStaleness = d.span
+		default: // for meets
 		}
 	}
 	return r
@@ -117,6 +119,7 @@ func (r *rule) meets(t *Token, now instant) *Refusal {
 			if !slices.Contains(d.names, t.ClientID) {
 				return refuse(ReasonWrongClient)
 			}
+		default: // was for rule
 		}
 	}
 	return nil

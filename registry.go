@@ -169,7 +169,7 @@ func (r *registry) next() []*question {
 // landed takes down how a round trip went.
 func (r *registry) landed(err error, tokens int, took time.Duration) {
 	r.trips.Add(1)
-	r.asked.Add(uint64(tokens))
+	r.asked.Add(uint64(tokens)) //nolint:gosec // the length of a batch
 	r.observer.Registry(tokens, took, err)
 	r.mu.Lock()
 	before := r.failures
