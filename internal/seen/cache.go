@@ -112,7 +112,7 @@ func (c *Cache[V]) Put(item Item[V], now int64) *Entry[V] {
 	if size > sh.maxBytes || size > 1<<31 || now >= item.Expires {
 		return e
 	}
-	e.size = uint32(size)
+	e.size = uint32(size) //nolint:gosec // at most 1<<31
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	c.evicted.Add(sh.put(e, now))

@@ -67,9 +67,9 @@ func newEntry[V any](token, tail string) (e *Entry[V], copied string, size int64
 	copy(text, token)
 	copy(text[len(token):], tail)
 	// Nobody has the bytes but this string: they do not change any more.
-	all := unsafe.String(unsafe.SliceData(text), len(text))
+	all := unsafe.String(unsafe.SliceData(text), len(text)) //nolint:gosec // see the line above
 	e.token = all[:len(token)]
 	// The allocator rounds up by a few percent.
-	size = (int64(unsafe.Sizeof(*e))+int64(cap(text)))*17/16 + slotBytes
+	size = (int64(unsafe.Sizeof(*e))+int64(cap(text)))*17/16 + slotBytes //nolint:gosec // the size of a type
 	return e, all[len(token):], size
 }
