@@ -114,7 +114,7 @@ func TestOutermost(t *testing.T) {
 func TestOutermost_Abort(t *testing.T) {
 	s := &Server{metrics: newMetrics(), log: slog.New(slog.DiscardHandler)}
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler { //nolint:errorlint // a panic value
+		if p := recover(); p != http.ErrAbortHandler {
 			t.Errorf("recovered %v", p)
 		}
 	}()

@@ -117,7 +117,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 func openStore(ctx context.Context, url string, log *slog.Logger, m *metrics) (authority.Store, error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {
-		return nil, errors.New("server: store.url must begin with sqlite:")
+		return nil, errors.New("server: store.url must be sqlite: and a path")
 	}
 	return sqlite.Open(ctx, sqlite.Config{Path: path, Logger: log, OnCommit: m.commit})
 }

@@ -17,7 +17,7 @@ func printTranscript(w io.Writer, d config.DevFile, devFile string) {
 	if data := filepath.Dir(devFile); !isDefaultData(data) {
 		jeton = "JETON_DATA=" + quote(data) + " " + jeton
 	}
-	fmt.Fprintf(w, `Jeton is running. Stop it with Ctrl-C.
+	_, _ = fmt.Fprintf(w, `Jeton is running. Stop it with Ctrl-C.
 
   authority     %[1]s
   example API   %[2]s
