@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/jetonhq/jeton/internal/agent"
 	"github.com/jetonhq/jeton/internal/cli"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/server"
@@ -26,7 +27,7 @@ func run() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ()}
-	return cli.Run(ctx, os.Args[1:], streams, cli.Commands{Dev: dev, Serve: serve})
+	return cli.Run(ctx, os.Args[1:], streams, cli.Commands{Dev: dev, Serve: serve, Agent: check})
 }
 
 func dev(ctx context.Context, o cli.DevOptions) error {
@@ -38,6 +39,10 @@ func dev(ctx context.Context, o cli.DevOptions) error {
 
 func serve(ctx context.Context, c config.Config) error {
 	return server.Run(ctx, c, server.Options{Logger: logger(os.Stderr, c.Log)})
+}
+
+func check(ctx context.Context, c agent.Config, log config.Log) error {
+	return agent.Run(ctx, c, logger(os.Stderr, log))
 }
 
 func logger(w io.Writer, c config.Log) *slog.Logger {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jetonhq/jeton/internal/agent"
 	"github.com/jetonhq/jeton/internal/config"
 )
 
@@ -25,6 +26,7 @@ type Streams struct {
 type Commands struct {
 	Dev   func(context.Context, DevOptions) error
 	Serve func(context.Context, config.Config) error
+	Agent func(context.Context, agent.Config, config.Log) error
 }
 
 // Exit codes.
@@ -104,6 +106,9 @@ func (a *app) root() *cobra.Command {
 	}
 	if a.commands.Serve != nil {
 		root.AddCommand(a.serveCommand())
+	}
+	if a.commands.Agent != nil {
+		root.AddCommand(a.agentCommand())
 	}
 	root.AddCommand(
 		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.sessionCommand(),

@@ -1,0 +1,8 @@
+package agent
+
+// Seams for the external tests, which may start an authority.
+var (
+	NewWith = newAgent
+	Plain   = plain
+	Listen  = listen
+)
