@@ -47,6 +47,9 @@ func testAccountConflicts(w *world) {
 	old.Version--
 	old.Name = "stale"
 	w.want("old version", w.store.UpdateAccount(ctx, old, w.event(authority.EventAccountUpdated)), authority.ErrConflict)
+	ahead := a
+	ahead.Version++
+	w.want("version ahead", w.store.UpdateAccount(ctx, ahead, w.event(authority.EventAccountUpdated)), authority.ErrConflict)
 	taken := a
 	taken.Login = b.Login
 	w.want("update to a login taken", w.store.UpdateAccount(ctx, taken, w.event(authority.EventAccountUpdated)), authority.ErrConflict)

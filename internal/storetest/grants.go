@@ -31,13 +31,22 @@ func testOpenStanding(w *world) {
 	}
 	w.wantEnded("the expired one", first.ID, true)
 
+	idle := w.newStanding("idle")
+	idle.IdleUntil = w.now.Add(time.Minute)
+	_, err = w.store.OpenStanding(ctx, idle, w.event(authority.EventGrantCreated))
+	w.must(err)
+	w.now = idle.IdleUntil
+	if next := w.standing("idle"); next.ID == idle.ID {
+		w.Error("got the grant that was idle too long")
+	}
+
 	w.revoke(authority.Revocation{Grant: second.ID})
 	third := w.standing("robot")
 	if third.ID == second.ID {
 		w.Error("got the ended grant")
 	}
-	if n := w.events(authority.EventGrantCreated); n != 4 {
-		w.Errorf("got %d events, want one for each grant: 4", n)
+	if n := w.events(authority.EventGrantCreated); n != 6 {
+		w.Errorf("got %d events, want one for each grant: 6", n)
 	}
 
 	wrong := w.newStanding("robot")
@@ -140,6 +149,16 @@ func testIssue(w *world) {
 	w.same("touched", got, g)
 }
 
+// shortGrant ends by its absolute lifetime before it could be idle too long.
+func (w *world) shortGrant() authority.Grant {
+	w.Helper()
+	g := w.newStanding("short")
+	g.ExpiresAt = w.now.Add(time.Minute)
+	_, err := w.store.OpenStanding(w.Context(), g, w.event(authority.EventGrantCreated))
+	w.must(err)
+	return g
+}
+
 func testIssueRefused(w *world) {
 	ctx := w.Context()
 	g := w.grant(w.session(w.account("ada").ID), "app", false)
@@ -152,7 +171,8 @@ func testIssueRefused(w *world) {
 	wrong := g.Generation + 1
 	refused("unknown grant", authority.Issue{Token: w.newToken(w.id()), Now: w.now}, authority.ErrEnded)
 	refused("idle out", authority.Issue{Token: w.newToken(g.ID), Now: g.IdleUntil}, authority.ErrEnded)
-	refused("expired", authority.Issue{Token: w.newToken(g.ID), Now: g.ExpiresAt}, authority.ErrEnded)
+	short := w.shortGrant()
+	refused("expired", authority.Issue{Token: w.newToken(short.ID), Now: short.ExpiresAt}, authority.ErrEnded)
 	refused("other generation", authority.Issue{Token: w.newToken(g.ID), IfGeneration: &wrong, Now: w.now}, authority.ErrConflict)
 
 	v := w.token(g.ID)
@@ -242,7 +262,8 @@ func testRotateRefused(w *world) {
 	refused("generation ahead", ahead, authority.ErrConflict)
 	late.Now = g.IdleUntil
 	refused("idle out", late, authority.ErrEnded)
-	expired.Now = g.ExpiresAt
+	short := w.shortGrant()
+	expired.Grant, expired.Now = short.ID, short.ExpiresAt
 	refused("expired", expired, authority.ErrEnded)
 
 	taken := w.rotation(g)
