@@ -71,6 +71,14 @@ type TokenState struct {
 	GrantReason string
 }
 
+// Use is one use of a counted token. Request is made at random by the one who
+// asks, and is the same when it asks again because no answer came.
+type Use struct {
+	Token   secret.ID
+	Digest  [16]byte // of the whole token, as in its row
+	Request [16]byte
+}
+
 // Code is an authorization code. It lives beside the grants, because redeeming
 // it, creating the grant and registering the first token are one commit, and a
 // replay must find the grant that the code made.

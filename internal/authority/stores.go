@@ -129,6 +129,15 @@ type Registry interface {
 	// Tokens returns the states of the ids that are registered, in any order.
 	// Unknown ids are left out.
 	Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]TokenState, error)
+	// Consume takes one use off each named token and returns, in order, nil for
+	// a use that was counted, or why it was not: ErrUsed when none is left,
+	// ErrNotFound when no live row has this id and digest at now, ErrEnded when
+	// the grant has ended, ErrConflict when the token is not counted. A request
+	// that was counted before is counted no second time, and answered with nil
+	// as long as the token lives. Of N uses at most N calls ever succeed,
+	// however many run at once. The second result is a failure to find out:
+	// some, all or none of the uses may then have been counted.
+	Consume(ctx context.Context, uses []Use, now time.Time) ([]error, error)
 }
 
 // RevocationStore ends things and keeps the log of what ended.

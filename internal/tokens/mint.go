@@ -25,8 +25,9 @@ type Issued struct {
 }
 
 // accessToken signs one access token of a grant (RFC 9068) and returns it with
-// the registry row that must be committed before it is handed out.
-func (s *Service) accessToken(g authority.Grant, scope []string, lifetime time.Duration) (string, authority.Token, error) {
+// the registry row that must be committed before it is handed out. Each of with
+// adds to the claims what only this token carries.
+func (s *Service) accessToken(g authority.Grant, scope []string, lifetime time.Duration, with ...func(*jwt.Claims)) (string, authority.Token, error) {
 	key, err := s.cfg.Keys.AccessSigner()
 	if err != nil {
 		return "", authority.Token{}, err
@@ -48,11 +49,17 @@ func (s *Service) accessToken(g authority.Grant, scope []string, lifetime time.D
 	if !g.AccountID.IsZero() {
 		claims.AuthTime, claims.ACR, claims.AMR = g.AuthTime.Unix(), g.ACR, g.AMR
 	}
+	for _, add := range with {
+		add(&claims)
+	}
 	token, err := jwt.Sign(key, jwt.AccessToken.Type, &claims)
 	if err != nil {
 		return "", authority.Token{}, fmt.Errorf("tokens: sign access token: %w", err)
 	}
 	row := authority.Token{ID: jti, GrantID: g.ID, Digest: secret.ShortDigest(token), ExpiresAt: exp}
+	if claims.Uses > 0 {
+		row.Uses = &claims.Uses
+	}
 	return token, row, nil
 }
 

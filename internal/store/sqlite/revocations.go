@@ -125,6 +125,9 @@ func (e *ending) token() error {
 	if err != nil || n == 0 {
 		return err
 	}
+	if _, err := e.tx.exec(sqlDeleteUses, e.r.Token.ID[:]); err != nil {
+		return err
+	}
 	return e.append(authority.KindToken, e.r.Token.ID)
 }
 

@@ -177,6 +177,10 @@ func (s *Store) sweepTokens(ctx context.Context, now time.Time, limit int, count
 		err := s.write(ctx, "sweep tokens", func(t *tx) error {
 			n, err := t.exec(sqlSweepTokens, first[:], last[:], millis(now))
 			*count = int(n)
+			if err != nil {
+				return err
+			}
+			_, err = t.exec(sqlSweepUses, first[:], last[:])
 			return err
 		})
 		if err != nil {
