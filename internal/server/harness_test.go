@@ -75,15 +75,20 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(filepath.Join(dir, "jeton.db")) // #nosec G304 -- made above
 })
 
-// clock is a time that tests move.
+// clock is a time that tests move. It stands still, or runs from when it was
+// started.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time // guarded by mu
+	mu      sync.Mutex
+	now     time.Time // guarded by mu, as is started
+	started time.Time
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.started.IsZero() {
+		return c.now.Add(time.Since(c.started))
+	}
 	return c.now
 }
 
@@ -97,6 +102,7 @@ func (c *clock) advance(d time.Duration) {
 type options struct {
 	path string // of the issuer
 	edit func(*config.Config)
+	runs bool // the clock runs
 }
 
 // world is the real server on the real store, with people and clients in it.
@@ -125,6 +131,9 @@ func newWorld(t testing.TB, o options) *world {
 	w := &world{
 		t: t, clock: &clock{now: time.Now().Truncate(time.Second)}, log: &lockedBuffer{},
 		secrets: make(map[string]string), keys: make(map[string]string),
+	}
+	if o.runs {
+		w.clock.now, w.clock.started = time.Now(), time.Now()
 	}
 	database, err := template()
 	if err != nil {
