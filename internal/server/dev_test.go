@@ -80,7 +80,7 @@ func TestDev_Chromium(t *testing.T) {
 	d := runDev(t)
 	ctx := chromium(t)
 	browse(t, ctx, chromedp.EmulateViewport(1000, 760),
-		chromedp.Navigate(d.API+"/"), heading("Example app"), picture("home", "light"),
+		chromedp.Navigate(d.API+"/"), heading("Nobody is signed in"), picture("home", "light"),
 		chromedp.Click(`a[href="/login"]`), heading("Sign in"),
 		chromedp.KeyEvent(d.User.Login), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(d.User.Password), chromedp.KeyEvent(kb.Enter),
 		heading("Allow Example web app"), chromedp.Click(`button[value=allow]`),
@@ -101,7 +101,7 @@ func TestDev_Chromium(t *testing.T) {
 
 	// Signed in and consented: again without a question. Then out, and back.
 	browse(t, ctx, chromedp.Navigate(d.API+"/login"), heading("Signed in"),
-		chromedp.Click(`//a[text()="Sign out"]`), heading("Example app"),
+		chromedp.Click(`//a[text()="Sign out"]`), heading("Nobody is signed in"),
 		chromedp.Navigate(d.API+"/login"), heading("Sign in"))
 
 	// A code that this app did not ask for is not used.

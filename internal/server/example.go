@@ -147,7 +147,10 @@ func (e *example) show(w http.ResponseWriter, status int, s shown) {
 }
 
 func (e *example) home(w http.ResponseWriter, _ *http.Request) {
-	e.show(w, http.StatusOK, shown{Title: "Example app", Text: "Nobody is signed in here."})
+	e.show(w, http.StatusOK, shown{
+		Title: "Nobody is signed in",
+		Text:  "This app sends you to the authority to sign in, gets a code back, redeems it, and calls an API for you.",
+	})
 }
 
 // login starts the authorization code flow with PKCE, state and nonce.
@@ -155,7 +158,7 @@ func (e *example) login(w http.ResponseWriter, r *http.Request) {
 	p := pendingSignIn{verifier: secret.Token("").Reveal(), nonce: secret.Token("").Reveal(), until: time.Now().Add(signInPatience)}
 	state := secret.Token("").Reveal()
 	e.remember(state, p)
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure: the example is served over http on loopback
 		Name: "example_state", Value: state, Path: "/callback", MaxAge: int(signInPatience.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	http.Redirect(w, r, e.dev.Issuer+"/authorize?"+url.Values{
