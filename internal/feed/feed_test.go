@@ -182,6 +182,8 @@ func (r *reader) take(chunk []byte) {
 			r.kinds = append(r.kinds, "heartbeat")
 			r.beats = append(r.beats, time.Now())
 			err = r.view.Heartbeat(m.Incarnation, m.Seq, m.Time, time.Now())
+		case revocation.Other:
+			r.t.Errorf("an event that no reader knows: %q", e.Name)
 		}
 		if err != nil {
 			r.t.Errorf("%s: %v", r.kinds[len(r.kinds)-1], err)
