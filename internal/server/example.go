@@ -147,7 +147,10 @@ func (e *example) show(w http.ResponseWriter, status int, s shown) {
 }
 
 func (e *example) home(w http.ResponseWriter, _ *http.Request) {
-	e.show(w, http.StatusOK, shown{Title: "Example app", Text: "Nobody is signed in here."})
+	e.show(w, http.StatusOK, shown{
+		Title: "Nobody is signed in",
+		Text:  "This app sends you to the authority to sign in, gets a code back, redeems it, and calls an API for you.",
+	})
 }
 
 // login starts the authorization code flow with PKCE, state and nonce.
