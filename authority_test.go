@@ -50,6 +50,10 @@ type fakeAuthority struct {
 	keyFetches  int
 	trips       []int // tokens in each question
 	seenCreds   string
+	uses        map[revocation.ID]int64 // left
+	counted     map[revocation.Use]bool
+	lose        int   // so many answers about uses are lost
+	consumed    []int // uses in each question
 }
 
 func newFakeAuthority(t testing.TB) *fakeAuthority {
@@ -66,6 +70,8 @@ func newFakeAuthority(t testing.TB) *fakeAuthority {
 		cut:         make(chan struct{}),
 		issued:      make(map[revocation.ID]revocation.ID),
 		dead:        make(map[revocation.ID]string),
+		uses:        make(map[revocation.ID]int64),
+		counted:     make(map[revocation.Use]bool),
 	}
 }
 
@@ -140,6 +146,9 @@ func (a *fakeAuthority) mint(changes ...func(*jwt.Claims)) string {
 	}
 	token := a.sign("at+jwt", &c)
 	a.register(token, c.ID)
+	if id, err := revocation.ParseID(c.ID); err == nil {
+		a.change(func() { a.uses[id] = c.Uses })
+	}
 	return token
 }
 
@@ -181,13 +190,16 @@ func (a *fakeAuthority) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.URL.Path {
 	case "/jwks":
 		return a.serveKeys()
-	case "/revocations", "/registry/check":
+	case "/revocations", "/registry/check", "/consume":
 		id, secret, _ := r.BasicAuth()
 		a.mu.Lock()
 		a.seenCreds = id + ":" + secret
 		a.mu.Unlock()
 		if r.URL.Path == "/revocations" {
 			return a.serveFeed(r)
+		}
+		if r.URL.Path == "/consume" {
+			return a.serveConsume(r)
 		}
 		return a.serveRegistry(r)
 	}

@@ -36,7 +36,7 @@ func (g *Guard) check(ctx context.Context, token string, r *rule) (*Token, *Refu
 		return g.unseen(ctx, token, r)
 	}
 	if g.current(e, r, now) {
-		refusal := r.meets(&e.Value.Token, now)
+		refusal := g.demands(ctx, e, r, now)
 		return g.told(e, refusal, true)
 	}
 	refusal := g.settle(ctx, e, r)
@@ -93,9 +93,10 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 	}
 	c := &v.Claims
 	// A restriction that is not enforced would be none. Every guard that lets one pass has to enforce it.
-	if c.Has("cnf") || c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
+	if c.Has("cnf") || senseless(c) {
 		return nil, g.remember(token, refuse(ReasonUnsupported))
 	}
+	bound := boundOf(c)
 	var names names
 	var epoch uint64
 	if g.view != nil {
@@ -110,7 +111,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 		Token: token, Tail: texts(c), Expires: c.ExpiresAt, Epoch: epoch,
 		Fill: func(e *seen.Entry[record], tail string) {
 			e.Value.fill(v, e.Text(), tail)
-			e.Value.names = names
+			e.Value.names, e.Value.bound = names, bound
 		},
 	}, g.expiry(g.clock.now())), nil
 }
@@ -153,7 +154,7 @@ func (g *Guard) settle(ctx context.Context, e *seen.Entry[record], r *rule) *Ref
 	if g.expiry(now) >= e.Value.expiresAt {
 		return refuse(ReasonExpired)
 	}
-	return r.meets(&e.Value.Token, now)
+	return g.demands(ctx, e, r, now)
 }
 
 func (g *Guard) alive(ctx context.Context, e *seen.Entry[record], r *rule) *Refusal {

@@ -157,8 +157,7 @@ func TestRS_6_AT_3_Refusals(t *testing.T) {
 		}, want: ReasonUnsupported},
 		{name: "made for one URL", token: func(a *fakeAuthority) string {
 			return a.mint(func(c *jwt.Claims) { c.URL = "https://api.example.com/v1/x" })
-		}, want: ReasonUnsupported},
-		{name: "limited uses", token: func(a *fakeAuthority) string { return a.mint(func(c *jwt.Claims) { c.Uses = 1 }) }, want: ReasonUnsupported},
+		}, want: ReasonWrongURL},
 		{name: "part of a scope's name", token: func(a *fakeAuthority) string { return a.mint() }, demands: []Demand{Scope("reports")}, want: ReasonInsufficientScope},
 		{name: "one scope of two", token: func(a *fakeAuthority) string { return a.mint() },
 			demands: []Demand{Scope("reports:read", "reports:write")}, want: ReasonInsufficientScope},

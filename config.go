@@ -63,9 +63,16 @@ type Config struct {
 	ResourceName string
 	Scopes       []string
 
-	// JWKSURL, FeedURL and RegistryURL are needed only if the authority does not have them in their usual
-	// places: <issuer>/jwks, <issuer>/revocations and <issuer>/registry/check.
-	JWKSURL, FeedURL, RegistryURL string
+	// PublicURL is what comes before the path of a request in the URL that callers know, without a slash at
+	// its end: "https://api.example.com", or "https://example.com/api" where a proxy takes /api away. Tokens
+	// that are good for one URL (claims url, url#S256) are held against it; what a request says about its
+	// host counts for nothing. Default: the origin of Audience if that is a URL; otherwise such tokens are
+	// refused.
+	PublicURL string
+
+	// JWKSURL, FeedURL, RegistryURL and ConsumeURL are needed only if the authority does not have them in
+	// their usual places: <issuer>/jwks, /revocations, /registry/check and /consume.
+	JWKSURL, FeedURL, RegistryURL, ConsumeURL string
 
 	// HTTPClient makes the requests to the authority. Default: one of the guard's own. Redirects are not
 	// followed with credentials.
@@ -117,12 +124,18 @@ func (c Config) withDefaults() (Config, error) {
 		field string
 		url   *string
 		path  string
-	}{{"JWKSURL", &c.JWKSURL, "/jwks"}, {"FeedURL", &c.FeedURL, "/revocations"}, {"RegistryURL", &c.RegistryURL, "/registry/check"}} {
+	}{{"JWKSURL", &c.JWKSURL, "/jwks"}, {"FeedURL", &c.FeedURL, "/revocations"}, {"RegistryURL", &c.RegistryURL, "/registry/check"}, {"ConsumeURL", &c.ConsumeURL, "/consume"}} {
 		if *at.url == "" {
 			*at.url = strings.TrimSuffix(c.Issuer, "/") + at.path
 		} else if err := checkURL(at.field, *at.url, c.InsecureHTTP); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = publicURL(c.Audience)
+	} else if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "https" && u.Scheme != "http" || strings.HasSuffix(c.PublicURL, "/") {
+		add(true, "Config.PublicURL is not an absolute URL without a slash at its end")
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []jwk.Algorithm{jwk.ES256, jwk.Ed25519, jwk.RS256, jwk.ES384, jwk.PS256}

@@ -1,6 +1,7 @@
 package jeton
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type Demand struct {
 	names []string
 	span  time.Duration
 	mode  FailMode
+
+	request *http.Request
 }
 
 type demandKind uint8
@@ -27,6 +30,9 @@ const (
 	demandSkipRegistry
 	demandFail
 	demandMaxStaleness
+	demandSingleUse
+	demandUses
+	demandRequest
 )
 
 // Scope demands that the token has every one of these scopes, one name per argument. Names are compared whole
@@ -83,7 +89,18 @@ type rule struct {
 	skipRegistry bool
 	fail         FailMode
 	maxStaleness time.Duration
+	uses         usesDemand
+	request      *http.Request // nil outside of HTTP
 }
+
+// usesDemand is what a route demands of uses.
+type usesDemand uint8
+
+const (
+	anyUses usesDemand = iota
+	countedUses
+	singleUse
+)
 
 func (g *Guard) rule(demands []Demand) rule {
 	r := rule{demands: demands, fail: g.config.FailMode, maxStaleness: g.config.MaxStaleness}
@@ -95,6 +112,12 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.fail = d.mode
 		case demandMaxStaleness:
 			r.maxStaleness = d.span
+		case demandUses:
+			r.uses = max(r.uses, countedUses)
+		case demandSingleUse:
+			r.uses = singleUse
+		case demandRequest:
+			r.request = d.request
 		default: // for meets
 		}
 	}

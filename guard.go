@@ -34,10 +34,11 @@ type Guard struct {
 	seen     *seen.Cache[record]
 	refused  *seen.Cache[*Refusal] // bad tokens, for a moment
 
-	// Without credentials these three are nil.
+	// Without credentials these four are nil.
 	view     *revocation.View
 	follower *revocation.Follower
 	registry *registry
+	counter  *counter
 
 	firstSights atomic.Uint64
 	flights     flights
@@ -126,6 +127,7 @@ func (g *Guard) follow() error {
 	}
 	g.follower = follower
 	g.registry = newRegistry(g.ctx, g.config, g.observer)
+	g.counter = &counter{url: g.config.ConsumeURL, registry: g.registry}
 	g.work.Go(func() { _ = follower.Run(g.ctx) })
 	return nil
 }
@@ -135,6 +137,7 @@ func (g *Guard) follow() error {
 func (g *Guard) Close() error {
 	g.cancel()
 	if g.registry != nil {
+		g.counter.close()
 		g.registry.close()
 	}
 	g.work.Wait()

@@ -32,6 +32,9 @@ const (
 	ReasonUnknownToken         = "unknown_token"
 	ReasonInsufficientScope    = "insufficient_scope"
 	ReasonWrongClient          = "wrong_client"
+	ReasonWrongURL             = "wrong_url"
+	ReasonNoUsesLeft           = "no_uses_left"
+	ReasonNotSingleUse         = "not_single_use"
 	ReasonViewStale            = "view_stale"
 	ReasonAuthorityUnavailable = "authority_unavailable"
 )
@@ -110,6 +113,15 @@ var reasons = []Reason{
 	{ReasonWrongClient, http.StatusForbidden, oauth.AccessDenied,
 		"The route is not open to the client the token was issued to.",
 		"Use a client that the route allows."},
+	{ReasonWrongURL, http.StatusForbidden, oauth.AccessDenied,
+		"The token was made for another URL or method.",
+		"Send it to the URL it was made for, or get one for this URL."},
+	{ReasonNoUsesLeft, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token has been used as often as it may be.",
+		"Get a new token."},
+	{ReasonNotSingleUse, http.StatusForbidden, oauth.AccessDenied,
+		"The route takes only tokens whose uses are counted, or only those made for one use.",
+		"Ask the authority for a token with uses."},
 	{ReasonKeysUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
 		"The API has not been able to fetch the authority's keys yet.",
 		"Try again; nothing is wrong with the token."},

@@ -205,6 +205,11 @@ func (r *registry) trip(batch []*question) ([]string, error) {
 	for i, q := range batch {
 		ask.Tokens[i] = q.sighting
 	}
+	return r.call(r.url, ask, len(batch))
+}
+
+// call asks the authority something that it answers with n verdicts.
+func (r *registry) call(url string, ask any, n int) ([]string, error) {
 	body, err := json.Marshal(ask)
 	if err != nil {
 		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
@@ -212,7 +217,7 @@ func (r *registry) trip(batch []*question) ([]string, error) {
 	// The round trip belongs to nobody's request.
 	ctx, cancel := context.WithTimeout(r.ctx, tripTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
 	}
@@ -234,7 +239,7 @@ func (r *registry) trip(batch []*question) ([]string, error) {
 		return nil, fmt.Errorf("jeton: reading the registry's answer: %w", err)
 	}
 	var answer revocation.Answer
-	if json.Unmarshal(raw, &answer) != nil || len(answer.Verdicts) != len(batch) {
+	if json.Unmarshal(raw, &answer) != nil || len(answer.Verdicts) != n {
 		return nil, errWrongAnswer
 	}
 	return answer.Verdicts, nil

@@ -20,6 +20,10 @@ const privateAnswer = "private, no-store"
 func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 	r := g.rule(slices.Clone(demands))
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r := r
+		if r.request == nil {
+			r.request = req
+		}
 		token, refusal := g.request(req, &r)
 		if refusal != nil {
 			g.write(w, refusal, r.scopes())
@@ -37,7 +41,7 @@ func (g *Guard) request(req *http.Request, r *rule) (*Token, *Refusal) {
 	}
 	now := g.clock.now()
 	if e := g.seen.Get(text, g.expiry(now)); e != nil && g.current(e, r, now) {
-		return g.told(e, r.meets(&e.Value.Token, now), true)
+		return g.told(e, g.demands(req.Context(), e, r, now), true)
 	}
 	if !isToken68(text) {
 		return g.told(nil, refuse(ReasonMalformedRequest), false)
@@ -88,7 +92,7 @@ func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
 		return c.String()
 	case ReasonInsufficientScope:
 		c.Scope = strings.Join(scopes, " ")
-	case ReasonWrongClient:
+	case ReasonWrongClient, ReasonWrongURL, ReasonNotSingleUse:
 		return ""
 	}
 	if refusal.Status == http.StatusServiceUnavailable {

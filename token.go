@@ -76,6 +76,7 @@ type record struct {
 	Token
 	keyID string // shared by all tokens of a key
 	names        // zero in mode SignaturesOnly
+	bound *bound // nil for a token that may be used anywhere, and any number of times
 }
 
 // texts are the claims that a record refers to, in a row.
