@@ -155,6 +155,7 @@ func BenchmarkTokens(b *testing.B) {
 			s := openTest(b)
 			ids := registered(b, s, 100_000)
 			var n atomic.Int64
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					i := int(n.Add(7919)) % (len(ids) - size)
@@ -173,6 +174,7 @@ func BenchmarkGrant(b *testing.B) {
 	s := openTest(b)
 	grants := standingGrants(b, s, 1000)
 	var n atomic.Int64
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := s.Grant(context.Background(), grants[n.Add(1)%1000].ID); err != nil {
