@@ -39,6 +39,8 @@ const (
 	EventResourceUpdated    EventType = "resource_updated"
 	EventResourceDeleted    EventType = "resource_deleted"
 	EventKeyCreated         EventType = "key_created"
+	EventPolicySet          EventType = "policy_set"
+	EventPolicyDeleted      EventType = "policy_deleted"
 )
 
 // Actor is who caused a change.

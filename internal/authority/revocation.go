@@ -15,6 +15,10 @@ const (
 	KindGrant   Kind = "grant"
 	KindSession Kind = "session"
 	KindKey     Kind = "key"
+
+	// These ride the log and end nothing.
+	KindPolicy     Kind = "policy"      // a policy changed: Name, and Data as it is now (null: gone)
+	KindGrantStale Kind = "grant_stale" // what tokens say about a grant's account changed: Data has the version since
 )
 
 // LogEntry is one line of the revocation log. Seq has no gaps in commit order
@@ -24,9 +28,11 @@ type LogEntry struct {
 	Kind   Kind
 	ID     secret.ID // zero for keys
 	KeyID  string    // for keys
+	Name   string    // for kinds that are named
+	Data   []byte    // JSON that belongs to the kind, or nil
 	Reason string
 	At     time.Time
-	Until  time.Time // every token it could hit has expired by then
+	Until  time.Time // every token it could hit has expired by then; zero: never
 }
 
 // Revocation says what to end. Exactly one of the targets is set.

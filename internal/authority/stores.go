@@ -152,8 +152,9 @@ type RevocationStore interface {
 	// Head is the incarnation of the log (a random name of this life of it) and
 	// the highest Seq, 0 when empty.
 	Head(ctx context.Context) (incarnation string, seq uint64, err error)
-	// Live returns every entry whose Until is after now, and the Seq up to which
-	// the answer is complete, as one consistent read.
+	// Live returns every entry whose Until is after now, of policies the present
+	// ones alone (see PolicyStore), by Seq, and the Seq up to which the answer is
+	// complete, as one consistent read.
 	Live(ctx context.Context, now time.Time) (entries []LogEntry, seq uint64, err error)
 	// Revoked returns the log's entry for an id, or ErrNotFound.
 	Revoked(ctx context.Context, k Kind, id secret.ID) (LogEntry, error)
@@ -210,6 +211,7 @@ type Store interface {
 	Registry
 	RevocationStore
 	KeyStore
+	PolicyStore
 	EventStore
 	Maintainer
 }

@@ -12,6 +12,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -247,8 +248,11 @@ func wireEntries(in []authority.LogEntry) []revocation.Entry {
 	out := make([]revocation.Entry, len(in))
 	for i, e := range in {
 		out[i] = revocation.Entry{
-			Seq: e.Seq, Kind: revocation.ParseKind(string(e.Kind)), ID: revocation.ID(e.ID), Name: e.KeyID,
-			Reason: clip(e.Reason), Until: e.Until.Unix(),
+			Seq: e.Seq, Kind: revocation.ParseKind(string(e.Kind)), ID: revocation.ID(e.ID), Name: cmp.Or(e.KeyID, e.Name),
+			Reason: clip(e.Reason), Data: e.Data,
+		}
+		if !e.Until.IsZero() {
+			out[i].Until = e.Until.Unix()
 		}
 		if out[i].Kind == revocation.Unknown {
 			out[i].KindName = string(e.Kind)

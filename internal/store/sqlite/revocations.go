@@ -32,18 +32,23 @@ WHERE ended_at IS NULL AND id = ?1 RETURNING id`
 	sqlLiveSessions = `
 SELECT id FROM sessions WHERE account_id = ?1 AND ended_at IS NULL AND (?2 IS NULL OR id <> ?2) ORDER BY id`
 
-	logColumns   = `seq, kind, target, key_id, reason, at, until`
+	logColumns   = `seq, kind, target, key_id, reason, at, until, name, data`
 	sqlNextSeq   = `UPDATE meta SET seq = seq + 1 WHERE id = 1 RETURNING seq`
-	sqlAppendLog = `INSERT INTO revocations (` + logColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)`
+	sqlAppendLog = `INSERT INTO revocations (` + logColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`
 	sqlLog       = `SELECT ` + logColumns + ` FROM revocations WHERE seq > ?1 ORDER BY seq LIMIT ?2`
 	sqlHead      = `SELECT incarnation, seq FROM meta WHERE id = 1`
 	sqlRevoked   = `
 SELECT ` + logColumns + ` FROM revocations WHERE target = ?1 AND kind = ?2 ORDER BY seq LIMIT 1`
 	// One statement, so that the number and the entries are of one moment. When
-	// nothing is live there is one row, with the number alone.
+	// nothing is live there is one row, with the number alone. Policies come from
+	// their own table: what the log has of them is history.
 	sqlLive = `
-SELECT m.seq, r.seq, r.kind, r.target, r.key_id, r.reason, r.at, r.until
-FROM meta m LEFT JOIN revocations r ON r.until > ?1
+SELECT m.seq, r.seq, r.kind, r.target, r.key_id, r.reason, r.at, r.until, r.name, r.data
+FROM meta m LEFT JOIN (
+    SELECT ` + logColumns + ` FROM revocations WHERE until > ?1 AND kind <> 'policy'
+    UNION ALL
+    SELECT seq, 'policy', NULL, '', '', updated_at, NULL, name, data FROM policies
+) r ON true
 WHERE m.id = 1 ORDER BY r.seq`
 )
 
@@ -211,15 +216,24 @@ func (e *ending) grants(text string, target any, more ...any) error {
 
 func (e *ending) append(kind authority.Kind, id secret.ID) error {
 	entry := authority.LogEntry{Kind: kind, ID: id, Reason: e.r.Reason, At: e.r.Now, Until: e.r.Until}
-	if err := e.tx.row(sqlNextSeq, nil, &entry.Seq); err != nil {
+	if err := appendLog(e.tx, &entry); err != nil {
 		return err
 	}
-	_, err := e.tx.exec(sqlAppendLog, int64(entry.Seq), string(kind), id[:], "", entry.Reason, millis(entry.At), millis(entry.Until)) // #nosec G115 -- counts up from 1
+	e.entries = append(e.entries, entry)
+	return nil
+}
+
+// appendLog gives the entry its number and adds it to the log.
+func appendLog(t *tx, entry *authority.LogEntry) error {
+	if err := t.row(sqlNextSeq, nil, &entry.Seq); err != nil {
+		return err
+	}
+	_, err := t.exec(sqlAppendLog, int64(entry.Seq), string(entry.Kind), blob(entry.ID), entry.KeyID, entry.Reason, // #nosec G115 -- counts up from 1
+		millis(entry.At), millis(entry.Until), entry.Name, string(entry.Data))
 	if err != nil {
 		return err
 	}
-	e.tx.appended = entry.Seq
-	e.entries = append(e.entries, entry)
+	t.appended = entry.Seq
 	return nil
 }
 
@@ -243,10 +257,11 @@ func (s *Store) Live(ctx context.Context, now time.Time) (entries []authority.Lo
 	found, err := many(ctx, s, "live revocations", func(r row) (authority.LogEntry, error) {
 		var entry authority.LogEntry
 		var number *uint64
-		var kind, key, reason *string
-		err := r.Scan(&seq, &number, &kind, (*idColumn)(&entry.ID), &key, &reason, (*timeColumn)(&entry.At), (*timeColumn)(&entry.Until))
+		var kind, key, reason, name *string
+		err := r.Scan(&seq, &number, &kind, (*idColumn)(&entry.ID), &key, &reason, (*timeColumn)(&entry.At), (*timeColumn)(&entry.Until),
+			&name, (*dataColumn)(&entry.Data))
 		if err == nil && number != nil {
-			entry.Seq, entry.Kind, entry.KeyID, entry.Reason = *number, authority.Kind(*kind), *key, *reason
+			entry.Seq, entry.Kind, entry.KeyID, entry.Reason, entry.Name = *number, authority.Kind(*kind), *key, *reason, *name
 		}
 		return entry, err
 	}, sqlLive, millis(now))
@@ -266,6 +281,7 @@ func (s *Store) Wait(ctx context.Context, after uint64) error { return s.head.wa
 
 func scanEntry(r row) (authority.LogEntry, error) {
 	var e authority.LogEntry
-	err := r.Scan(&e.Seq, (*string)(&e.Kind), (*idColumn)(&e.ID), &e.KeyID, &e.Reason, (*timeColumn)(&e.At), (*timeColumn)(&e.Until))
+	err := r.Scan(&e.Seq, (*string)(&e.Kind), (*idColumn)(&e.ID), &e.KeyID, &e.Reason, (*timeColumn)(&e.At), (*timeColumn)(&e.Until),
+		&e.Name, (*dataColumn)(&e.Data))
 	return e, err
 }

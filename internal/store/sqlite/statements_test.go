@@ -67,7 +67,8 @@ var smallTables = map[string][]string{
 	"sqlKeys":      {"keys"},
 	"sqlKeyActive": {"keys"},
 	"sqlResources": {"resources"},
-	"sqlLive":      {"r"}, // the log holds little else than live entries
+	"sqlPolicies":  {"policies"},
+	"sqlLive":      {"r", "revocations", "policies"}, // the log holds little else than live entries
 	"sqlOldestLog": {"revocations"},
 	// The array of ids that was asked for.
 	"sqlTokenStates": {"j"},
