@@ -23,6 +23,8 @@ type ClientSpec struct {
 	RefreshPolicy          string   `json:"refresh_policy,omitempty"` // standard (default), strict, tolerant or bound
 	RevokeShared           bool     `json:"revoke_shared,omitempty"`  // end a grant whose refresh token two parties use in turn
 	Disabled               bool     `json:"disabled,omitempty"`
+
+	Mint *MintPolicy `json:"mint,omitempty"` // what it may mint and restrict; none: nothing
 }
 
 // NewClient is a client to create. It may hold a secret: never log or format one.

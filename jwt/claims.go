@@ -320,6 +320,10 @@ func (c *Claims) Has(name string) bool {
 	return ok
 }
 
+// Registered reports whether a claim of this name has a field in [Claims], so
+// that it cannot be in Extra.
+func Registered(name string) bool { return claimBit(name) != 0 }
+
 // Expiry is ExpiresAt as a time, zero when the token has none.
 func (c *Claims) Expiry() time.Time { return c.time(bitExp, c.ExpiresAt) }
 

@@ -28,6 +28,8 @@ type Client struct {
 	RefreshPolicy   RefreshPolicy // "" means standard
 	RevokeShared    bool          // end a grant whose refresh token two parties use in turn; otherwise only notify
 
+	Mint *MintPolicy // nil: it mints nothing, and restricts no tokens
+
 	Disabled  bool
 	Version   int64 // raised by each update; UpdateClient compares it
 	CreatedAt time.Time

@@ -23,6 +23,7 @@ type clientFlags struct {
 	scope                  string
 	access, idle, absolute time.Duration
 	public                 bool
+	mint                   mintFlags
 }
 
 func (f *clientFlags) register(flags *pflag.FlagSet) {
@@ -43,6 +44,7 @@ func (f *clientFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.given.RefreshPolicy, "refresh-policy", "", "`POLICY` for refresh tokens: standard (default), strict, tolerant or bound")
 	flags.BoolVar(&f.given.RevokeShared, "revoke-shared", false, "end a grant whose refresh token two parties use in turn")
 	flags.BoolVar(&f.given.WithoutPKCE, "without-pkce", false, "a confidential client that sends a nonce may leave out PKCE")
+	f.mint.register(flags)
 	flags.BoolVar(&f.given.Disabled, "disabled", false, "the client gets no tokens")
 }
 
@@ -77,6 +79,7 @@ func (f *clientFlags) apply(flags *pflag.FlagSet, to *admin.ClientSpec) {
 			copyOne()
 		}
 	}
+	f.mint.apply(flags, to)
 }
 
 func (a *app) clientCreate() *cobra.Command {
@@ -206,7 +209,7 @@ func (a *app) showClient(c admin.ClientRecord, record any, more ...detail) error
 		{"scope", list(c.Scope)}, {"audience", c.Audience}, {"first party", yes(c.FirstParty)}, {"native", yes(c.Native)},
 		{"without PKCE", yes(c.WithoutPKCE)}, {"ID token algorithm", c.IDTokenAlg}, {"access lifetime", lifetime(c.AccessLifetime)},
 		{"refresh idle", lifetime(c.RefreshIdle)}, {"refresh absolute", lifetime(c.RefreshAbsolute)},
-		{"refresh policy", c.RefreshPolicy}, {"revoke shared", yes(c.RevokeShared)}, {"disabled", yes(c.Disabled)},
+		{"refresh policy", c.RefreshPolicy}, {"revoke shared", yes(c.RevokeShared)}, {"mints for", mints(c.Mint)}, {"disabled", yes(c.Disabled)},
 		{"version", strconv.FormatInt(c.Version, 10)}, {"created", when(c.CreatedAt)}, {"updated", when(c.UpdatedAt)},
 	}, more...)...)
 }

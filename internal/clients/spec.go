@@ -35,6 +35,7 @@ type Spec struct {
 	RefreshPolicy          authority.RefreshPolicy
 	RevokeShared           bool
 	Disabled               bool
+	Mint                   *authority.MintPolicy // default: none
 
 	// Secret is the first secret of a confidential client, for Create only; by
 	// default one is made. At least 32 characters.
@@ -52,7 +53,7 @@ func SpecOf(c authority.Client) Spec {
 		Scope: slices.Clone(c.Scope), Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: c.AccessLifetime,
 		RefreshIdle: c.RefreshIdle, RefreshAbsolute: c.RefreshAbsolute, RefreshPolicy: c.RefreshPolicy,
-		RevokeShared: c.RevokeShared, Disabled: c.Disabled, Version: c.Version,
+		RevokeShared: c.RevokeShared, Disabled: c.Disabled, Mint: c.Mint, Version: c.Version,
 	}
 }
 
@@ -63,7 +64,7 @@ func (p Spec) apply(c authority.Client) authority.Client {
 	c.Scope, c.Audience, c.FirstParty, c.Native = slices.Clone(p.Scope), p.Audience, p.FirstParty, p.Native
 	c.WithoutPKCE, c.IDTokenAlg, c.AccessLifetime = p.WithoutPKCE, p.IDTokenAlg, p.AccessLifetime
 	c.RefreshIdle, c.RefreshAbsolute, c.RefreshPolicy = p.RefreshIdle, p.RefreshAbsolute, p.RefreshPolicy
-	c.RevokeShared, c.Disabled = p.RevokeShared, p.Disabled
+	c.RevokeShared, c.Disabled, c.Mint = p.RevokeShared, p.Disabled, p.Mint
 	return c
 }
 
@@ -142,7 +143,7 @@ func (s *Service) validate(actor authority.Actor, p Spec) error {
 			wrong("post-logout redirect URI %d: %w", i+1, err)
 		}
 	}
-	problems = append(problems, checkScope(p.Scope))
+	problems = append(problems, checkScope(p.Scope), s.checkMint(p))
 	if p.Audience != "" {
 		problems = append(problems, checkAudience(p.Audience))
 	}

@@ -19,6 +19,7 @@ func (p *plan) clients(ctx context.Context, d admin.Document) error {
 		// What the registration fills in is no difference.
 		declared.Name = cmp.Or(declared.Name, declared.ID)
 		declared.AuthMethod = cmp.Or(declared.AuthMethod, oauth.ClientSecretBasic)
+		declared.Mint = wireMint(mintPolicy(declared.Mint))
 
 		c, err := p.service.Clients.Lookup(ctx, declared.ID)
 		switch {

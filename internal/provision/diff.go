@@ -2,6 +2,7 @@ package provision
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -31,6 +32,11 @@ func show(v reflect.Value) string {
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		if b, err := m.MarshalText(); err == nil {
+			return string(b)
+		}
+	}
+	if v.Kind() == reflect.Pointer {
+		if b, err := json.Marshal(v.Interface()); err == nil {
 			return string(b)
 		}
 	}

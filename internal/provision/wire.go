@@ -16,6 +16,7 @@ func ClientSpec(w admin.ClientSpec) clients.Spec {
 		WithoutPKCE: w.WithoutPKCE, IDTokenAlg: w.IDTokenAlg, AccessLifetime: w.AccessLifetime.Std(),
 		RefreshIdle: w.RefreshIdle.Std(), RefreshAbsolute: w.RefreshAbsolute.Std(),
 		RefreshPolicy: authority.RefreshPolicy(w.RefreshPolicy), RevokeShared: w.RevokeShared, Disabled: w.Disabled,
+		Mint: mintPolicy(w.Mint),
 	}
 }
 
@@ -43,6 +44,7 @@ func wireSpec(c authority.Client) admin.ClientSpec {
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: admin.Duration(c.AccessLifetime),
 		RefreshIdle: admin.Duration(c.RefreshIdle), RefreshAbsolute: admin.Duration(c.RefreshAbsolute),
 		RefreshPolicy: string(c.RefreshPolicy), RevokeShared: c.RevokeShared, Disabled: c.Disabled,
+		Mint: wireMint(c.Mint),
 	}
 }
 
