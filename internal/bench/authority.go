@@ -30,11 +30,12 @@ type authorityInfo struct {
 	AppBasic      string   // of the client that refreshes
 	ResourceBasic string   // of the resource that introspects
 	Refresh       []string // one refresh token per caller
+	BytesPerToken float64  // growth of the database per stored token
 }
 
 // serveAuthority runs the real server on the embedded store, durable as in
 // production, without rate limits being in the way of honest load.
-func serveAuthority(ctx context.Context) error {
+func serveAuthority(ctx context.Context, stored int) error {
 	dir, err := os.MkdirTemp("", "jeton-bench-")
 	if err != nil {
 		return err
@@ -55,6 +56,9 @@ func serveAuthority(ctx context.Context) error {
 	defer s.Close()
 	info, err := setUp(ctx, s)
 	if err != nil {
+		return err
+	}
+	if err := fill(ctx, s, filepath.Join(dir, "jeton.db"), stored, &info); err != nil {
 		return err
 	}
 	info.Addr = ln.Addr().String()

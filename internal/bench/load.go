@@ -112,7 +112,11 @@ func (l load) call(ctx context.Context, caller int) (took []time.Duration, faile
 			// Late starts count: latency is from when the request was due.
 			start, due = due, due.Add(every)
 		}
-		if _, err := conn.Write(next(last)); err != nil {
+		request := next(last)
+		if request == nil {
+			return took, failed // there is nothing left to ask
+		}
+		if _, err := conn.Write(request); err != nil {
 			return took, failed + 1
 		}
 		status, body, err := readAnswer(in, last)

@@ -28,8 +28,9 @@ func main() {
 		role    = flag.String("role", "", "internal: bare or authority")
 		cell    = flag.Duration("cell", 3*time.Second, "time for one measurement")
 		callers = flag.String("callers", "1,16,64", "numbers of concurrent callers")
+		stored  = flag.Int("stored", 0, "internal: live tokens to store before the authority serves")
 		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
-		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half, propagation")
+		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half, stored, propagation")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -39,7 +40,7 @@ func main() {
 	case "bare":
 		err = serveBare(ctx)
 	case "authority":
-		err = profiled(*profile, func() error { return serveAuthority(ctx) })
+		err = profiled(*profile, func() error { return serveAuthority(ctx, *stored) })
 	default:
 		err = measure(ctx, *cell, *callers, *only, *profile)
 	}
@@ -166,6 +167,11 @@ func measure(ctx context.Context, cell time.Duration, callerList, only, profile 
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+	}
+	if wanted("stored") {
+		if err := storedTokens(ctx, cell, auth, authPID, out); err != nil {
+			return err
 		}
 	}
 	if wanted("propagation") {
