@@ -55,6 +55,31 @@ func TestFeed_BeginsWhereTheReaderIs(t *testing.T) {
 	}
 }
 
+// Entries that the log has forgotten cannot be told one by one. A new process
+// does not have them in memory either.
+func TestFeed_FarBehind(t *testing.T) {
+	w := newWorld(t, options{})
+	for _, token := range w.machines(3) {
+		w.end(token)
+	}
+	before := w.head()
+	w.clock.advance(3 * time.Hour)
+	swept, err := w.parts.Store.Sweep(t.Context(), w.clock.Now(), 0, 1000)
+	must(t, err)
+	if swept.LogEntries != 3 {
+		t.Fatalf("%d entries forgotten, want 3", swept.LogEntries)
+	}
+	w.stop()
+	w.start()
+	w.end(w.machine())
+	for at, want := range map[string]string{"-1": "snapshot heartbeat", "-3": "delta heartbeat"} {
+		read := w.mustSubscribe(overHTTP1(t), w.origin, before.Incarnation+at).until(t, isHeartbeat)
+		if got := kinds(read); got != want || len(read[0].Entries) != 1 || read[0].Entries[0].Seq != 4 {
+			t.Errorf("from %s: got %q, %+v; want %q with number 4", at, got, read[0].Entries, want)
+		}
+	}
+}
+
 // Connections break while 64 people revoke. Nobody who resumes misses a number
 // or gets one twice.
 func TestFeed_ResumeWithoutLossWhile64Revoke(t *testing.T) {

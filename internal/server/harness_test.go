@@ -120,6 +120,10 @@ type world struct {
 	http   *http.Client
 	person authority.Account
 
+	config         config.Config
+	logger         *slog.Logger
+	public, within atomic.Pointer[http.Handler] // of the two listeners
+
 	mu      sync.Mutex
 	secrets map[string]string // guarded by mu: what must never be printed, by what it is
 	errors  []string          // guarded by mu: bodies of refusals
@@ -144,9 +148,8 @@ func newWorld(t testing.TB, o options) *world {
 		t.Fatal(err)
 	}
 	// The issuer is the listener's own address, which is known only now.
-	var public, manage atomic.Pointer[http.Handler]
-	w.origin = serve(t, &public)
-	w.manage = serve(t, &manage)
+	w.origin = serve(t, &w.public)
+	w.manage = serve(t, &w.within)
 	w.issuer = w.origin + o.path
 	w.admin = secret.Token("").Reveal()
 	w.remember("admin token", w.admin)
@@ -161,21 +164,13 @@ func newWorld(t testing.TB, o options) *world {
 	if o.edit != nil {
 		o.edit(&cfg)
 	}
-	logger := slog.New(server.WithRequestID(slog.NewJSONHandler(io.MultiWriter(w.log, watched.Log("log of "+t.Name())), &slog.HandlerOptions{Level: slog.LevelDebug})))
-	w.server, err = server.Open(t.Context(), cfg, server.Options{Logger: logger, Now: w.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.logger = slog.New(server.WithRequestID(slog.NewJSONHandler(io.MultiWriter(w.log, watched.Log("log of "+t.Name())), &slog.HandlerOptions{Level: slog.LevelDebug})))
+	w.config = cfg
+	w.start()
 	t.Cleanup(func() {
-		if err := w.server.Close(); err != nil {
-			t.Error(err)
-		}
+		w.stop()
 		w.wantNothingLeaked()
 	})
-	w.parts = w.server.Parts()
-	ph, mh := w.server.Handler(), w.server.ManageHandler()
-	public.Store(&ph)
-	manage.Store(&mh)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	w.http = &http.Client{
@@ -184,6 +179,33 @@ func newWorld(t testing.TB, o options) *world {
 	}
 	w.populate()
 	return w
+}
+
+// start opens the server on what the last one left.
+func (w *world) start() {
+	w.t.Helper()
+	var err error
+	w.server, err = server.Open(context.Background(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now})
+	must(w.t, err)
+	w.parts = w.server.Parts()
+	public, within := w.server.Handler(), w.server.ManageHandler()
+	w.public.Store(&public)
+	w.within.Store(&within)
+}
+
+// stop closes the server. Requests are cut off until it starts again.
+func (w *world) stop() {
+	w.t.Helper()
+	var nobody http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	w.public.Store(&nobody)
+	w.within.Store(&nobody)
+	if w.server == nil {
+		return
+	}
+	if err := w.server.Close(); err != nil {
+		w.t.Error(err)
+	}
+	w.server = nil
 }
 
 // serve listens before there is something to serve.
