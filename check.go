@@ -16,10 +16,14 @@ const (
 )
 
 // Check decides about a token outside of HTTP, for example in a gRPC interceptor: it does what
-// [Guard.Require] does, without the request. The error is a [*Refusal]. The context bounds a wait for keys
-// or for the authority.
+// [Guard.Require] does, without the request. [ForRequest] names one, and with it the central policies that
+// apply; without it those for all of the API do (any method, pattern "/"). The error is a [*Refusal]. The
+// context bounds a wait for keys or for the authority.
 func (g *Guard) Check(ctx context.Context, token string, demands ...Demand) (*Token, error) {
 	r := g.rule(demands)
+	if p := g.policies.table.Load(); p != nil {
+		r = p.applied(r)
+	}
 	t, refusal := g.check(ctx, token, &r)
 	if refusal != nil {
 		return nil, refusal

@@ -33,6 +33,8 @@ const (
 	demandSingleUse
 	demandUses
 	demandRequest
+	demandRegistry    // of a policy: undoes demandSkipRegistry
+	demandUnsupported // of a policy: nobody passes
 )
 
 // Scope demands that the token has every one of these scopes, one name per argument. Names are compared whole
@@ -40,7 +42,7 @@ const (
 func Scope(names ...string) Demand { return Demand{kind: demandScope, names: names} }
 
 // MaxAge demands that the token was issued (iat) no longer than d ago, whatever its exp says. A client that
-// is refused gets a new token and is welcome.
+// is refused gets a new token and is welcome. With 0 or less nobody passes: the route is locked.
 func MaxAge(d time.Duration) Demand { return Demand{kind: demandMaxAge, span: d} }
 
 // Clients demands that the token was issued to one of these clients (client_id).
@@ -86,6 +88,7 @@ func (m FailMode) String() string {
 // rule is what a route's demands say about the way of checking. The others are left in the list.
 type rule struct {
 	demands      []Demand
+	more         []Demand // of central policies
 	skipRegistry bool
 	fail         FailMode
 	maxStaleness time.Duration
@@ -126,8 +129,15 @@ func (g *Guard) rule(demands []Demand) rule {
 
 // meets holds a good token against the demands.
 func (r *rule) meets(t *Token, now instant) *Refusal {
-	for i := range r.demands {
-		switch d := &r.demands[i]; d.kind {
+	if refusal := r.meet(r.demands, t, now); refusal != nil || r.more == nil {
+		return refusal
+	}
+	return r.meet(r.more, t, now)
+}
+
+func (r *rule) meet(demands []Demand, t *Token, now instant) *Refusal {
+	for i := range demands {
+		switch d := &demands[i]; d.kind {
 		case demandScope:
 			for _, name := range d.names {
 				if !hasScope(t.Scope, name) {
@@ -135,6 +145,9 @@ func (r *rule) meets(t *Token, now instant) *Refusal {
 				}
 			}
 		case demandMaxAge:
+			if d.span <= 0 {
+				return refuse(ReasonLocked)
+			}
 			if (now.unix-int64(d.span))/int64(time.Second) > t.issuedAt {
 				return refuse(ReasonTooOld)
 			}
@@ -142,6 +155,8 @@ func (r *rule) meets(t *Token, now instant) *Refusal {
 			if !slices.Contains(d.names, t.ClientID) {
 				return refuse(ReasonWrongClient)
 			}
+		case demandUnsupported:
+			return refuse(ReasonPolicyUnsupported)
 		default: // was for rule
 		}
 	}
@@ -151,9 +166,11 @@ func (r *rule) meets(t *Token, now instant) *Refusal {
 // scopes is every scope the route demands, for a challenge.
 func (r *rule) scopes() []string {
 	var names []string
-	for i := range r.demands {
-		if d := &r.demands[i]; d.kind == demandScope {
-			names = append(names, d.names...)
+	for _, demands := range [][]Demand{r.demands, r.more} {
+		for i := range demands {
+			if d := &demands[i]; d.kind == demandScope {
+				names = append(names, d.names...)
+			}
 		}
 	}
 	return names

@@ -40,6 +40,8 @@ type Guard struct {
 	registry *registry
 	counter  *counter
 
+	policies policies
+
 	firstSights atomic.Uint64
 	flights     flights
 	keysMoved   atomic.Bool // the feed told of other keys, and nobody has fetched them yet
@@ -112,7 +114,7 @@ func (g *Guard) follow() error {
 	if now == nil {
 		now = time.Now
 	}
-	g.view = revocation.NewView(revocation.ViewConfig{Now: now, OnEntry: g.onEntry})
+	g.view = revocation.NewView(revocation.ViewConfig{Now: now, OnEntry: g.onEntry, OnSnapshot: g.onSnapshot})
 	follower, err := revocation.NewFollower(revocation.FollowerConfig{
 		URL:       g.config.FeedURL,
 		Client:    g.config.HTTPClient,
@@ -160,8 +162,28 @@ func (g *Guard) Ready() bool {
 
 // onEntry is called by the view for what the feed brings besides revocations.
 func (g *Guard) onEntry(e revocation.Entry) {
-	if e.Kind == revocation.KeyRing && !g.keysMoved.Swap(true) {
-		g.work.Go(g.fetchKeys)
+	switch e.Kind {
+	case revocation.KeyRing:
+		if !g.keysMoved.Swap(true) {
+			g.work.Go(g.fetchKeys)
+		}
+	case revocation.Policy:
+		if err := g.policies.set(g.config.Audience, e); err != nil {
+			g.log.Warn("a central policy cannot be applied", "policy", e.Name, "error", err)
+		}
+	default: // not for a guard
+	}
+}
+
+// onSnapshot is called by the view with all that there is besides revocations.
+func (g *Guard) onSnapshot(entries []revocation.Entry) {
+	for _, e := range entries {
+		if e.Kind != revocation.Policy {
+			g.onEntry(e)
+		}
+	}
+	if err := g.policies.replace(g.config.Audience, entries); err != nil {
+		g.log.Warn("a central policy cannot be applied", "error", err)
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	ReasonWrongURL             = "wrong_url"
 	ReasonNoUsesLeft           = "no_uses_left"
 	ReasonNotSingleUse         = "not_single_use"
+	ReasonLocked               = "locked"
+	ReasonPolicyUnsupported    = "policy_unsupported"
 	ReasonViewStale            = "view_stale"
 	ReasonAuthorityUnavailable = "authority_unavailable"
 )
@@ -122,6 +124,12 @@ var reasons = []Reason{
 	{ReasonNotSingleUse, http.StatusForbidden, oauth.AccessDenied,
 		"The route takes only tokens whose uses are counted, or only those made for one use.",
 		"Ask the authority for a token with uses."},
+	{ReasonLocked, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"The operator of the API has locked this route: nobody passes for now.",
+		"Try again later; nothing is wrong with the token."},
+	{ReasonPolicyUnsupported, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"A central policy demands something here that this version of the API's guard cannot check.",
+		"Try again later; the operator has to update the API or change the policy."},
 	{ReasonKeysUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
 		"The API has not been able to fetch the authority's keys yet.",
 		"Try again; nothing is wrong with the token."},

@@ -15,12 +15,17 @@ import (
 const privateAnswer = "private, no-store"
 
 // Require puts the guard in front of a handler: next is called only with a token that is good and meets all
-// demands, which it finds with [FromContext]. Its answers have "Cache-Control: private, no-store" unless it
-// sets another one.
+// demands and those of the central policies for the request. It finds the token with [FromContext]. Its answers
+// have "Cache-Control: private, no-store" unless it sets another one.
+//
+// Policies go by the path that the guard sees: what net/http.StripPrefix took away before is not in it.
 func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
-	r := g.rule(slices.Clone(demands))
+	rt := &route{rule: g.rule(slices.Clone(demands))}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r := r
+		r := rt.rule
+		if t := g.policies.table.Load(); t != nil {
+			r = *rt.under(t, req)
+		}
 		if r.request == nil {
 			r.request = req
 		}

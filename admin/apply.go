@@ -7,7 +7,8 @@ type Document struct {
 	Clients   []NewClient    `json:"clients,omitempty"`
 	Resources []ResourceSpec `json:"resources,omitempty"`
 	Accounts  []NewAccount   `json:"accounts,omitempty"`
-	Prune     bool           `json:"prune,omitempty"` // delete clients and resources that are not named; accounts are never deleted
+	Policies  []PolicySpec   `json:"policies,omitempty"`
+	Prune     bool           `json:"prune,omitempty"` // delete clients, resources and policies that are not named; accounts are never deleted
 }
 
 // ApplyRequest is a document on its way to the server.
@@ -47,7 +48,7 @@ const (
 // Change is one line of a diff.
 type Change struct {
 	Action Action  `json:"action"`
-	Kind   string  `json:"kind"` // client, resource or account
+	Kind   string  `json:"kind"` // client, resource, policy or account
 	Name   string  `json:"name"`
 	Fields []Field `json:"fields,omitempty"`
 	Secret string  `json:"secret,omitempty"` // of a client that was created without one, shown once

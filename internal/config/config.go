@@ -58,7 +58,7 @@ type Config struct {
 	// How the server stops.
 	Shutdown Shutdown `yaml:"shutdown"`
 
-	// Clients, resources and accounts that are brought to this state at each
+	// Clients, resources, accounts and policies that are brought to this state at each
 	// start, as `jeton apply` does. Secrets come from secret_file or secret_env,
 	// passwords from password_file or password_env, and never stand here.
 	Provision provision.File `yaml:"provision"`

@@ -26,6 +26,7 @@ type Demands struct {
 	MaxAge       *Span    `json:"max_age,omitempty"`       // since iat; 0 is a locked route: nobody passes
 	Scope        []string `json:"scope,omitempty"`         // all of them
 	Clients      []string `json:"clients,omitempty"`       // one of them
+	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
 	Registry     bool     `json:"registry,omitempty"`      // the authority is asked on first sight, whatever the route says
 	Fail         string   `json:"fail,omitempty"`          // FailIntrospect or FailClosed, when the view is stale
 	MaxStaleness *Span    `json:"max_staleness,omitempty"` // how long the feed may be silent
@@ -103,7 +104,7 @@ func (p Policy) Check() error {
 
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
-	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
+	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.SingleUse && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
@@ -111,6 +112,7 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both = d
 	both.MaxAge = shorter(d.MaxAge, other.MaxAge)
 	both.MaxStaleness = shorter(d.MaxStaleness, other.MaxStaleness)
+	both.SingleUse = d.SingleUse || other.SingleUse
 	both.Registry = d.Registry || other.Registry
 	if other.Fail == FailClosed || d.Fail == "" {
 		both.Fail = other.Fail

@@ -10,6 +10,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -22,6 +23,7 @@ var ErrInvalid = errors.New("invalid document")
 type Service struct {
 	Accounts *accounts.Service
 	Clients  *clients.Service
+	Policies *policies.Service
 	Now      func() time.Time // default time.Now
 }
 
@@ -44,7 +46,7 @@ func (s *Service) Apply(ctx context.Context, actor authority.Actor, d admin.Docu
 	}
 	p := plan{service: s, actor: actor, reason: reason}
 	for _, part := range []func(context.Context, admin.Document) error{
-		p.clients, p.resources, p.pruneResources, p.pruneClients, p.accounts,
+		p.clients, p.resources, p.pruneResources, p.pruneClients, p.accounts, p.policies, p.prunePolicies,
 	} {
 		if err := part(ctx, d); err != nil {
 			return admin.Diff{}, err
@@ -83,6 +85,9 @@ func check(d admin.Document) error {
 	}
 	for _, r := range d.Resources {
 		once("resource", r.Audience)
+	}
+	for _, v := range d.Policies {
+		once("policy", v.Name)
 	}
 	for _, a := range d.Accounts {
 		login, err := accounts.NormalizeLogin(a.Login)

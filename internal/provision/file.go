@@ -19,6 +19,7 @@ type File struct {
 	Clients   []Client             `yaml:"clients"`
 	Resources []admin.ResourceSpec `yaml:"resources"`
 	Accounts  []Account            `yaml:"accounts"`
+	Policies  []admin.PolicySpec   `yaml:"policies"`
 	Prune     bool                 `yaml:"prune"`
 }
 
@@ -44,7 +45,7 @@ type Account struct {
 
 // Empty reports whether f declares nothing.
 func (f File) Empty() bool {
-	return len(f.Clients) == 0 && len(f.Resources) == 0 && len(f.Accounts) == 0 && !f.Prune
+	return len(f.Clients) == 0 && len(f.Resources) == 0 && len(f.Accounts) == 0 && len(f.Policies) == 0 && !f.Prune
 }
 
 // Resolve reads the secrets that f names, through lookup (such as
@@ -94,7 +95,7 @@ func read(file, variable string, lookup func(string) (string, bool)) (secret.Val
 
 // Document is f with the secrets that Resolve read.
 func (f File) Document() admin.Document {
-	d := admin.Document{Resources: f.Resources, Prune: f.Prune}
+	d := admin.Document{Resources: f.Resources, Policies: f.Policies, Prune: f.Prune}
 	for _, c := range f.Clients {
 		d.Clients = append(d.Clients, admin.NewClient{ClientSpec: c.ClientSpec, Secret: c.secret.Reveal()})
 	}

@@ -20,6 +20,8 @@ import (
 	"github.com/jetonhq/jeton/internal/flow"
 	"github.com/jetonhq/jeton/internal/grants"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/mint"
+	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
@@ -49,6 +51,8 @@ type Server struct {
 	tokens   *tokens.Service
 	accounts *accounts.Service
 	clients  *clients.Service
+	mint     *mint.Service
+	policies *policies.Service
 	metrics  *metrics
 
 	public   http.Handler
@@ -144,6 +148,9 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	s.mint = mint.New(mint.Config{
+		Store: s.store, Tokens: s.tokens, Audience: s.clients.AudienceOf, MaxLifetime: maxAccessLifetime, Now: s.now, Logger: s.log,
+	})
 	s.accounts, err = accounts.New(accounts.Config{
 		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
 		SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword,
@@ -155,6 +162,7 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	s.policies = policies.New(policies.Config{Store: s.store, Now: s.now, Keep: maxAccessLifetime})
 	mux := http.NewServeMux()
 	if err := s.mountProtocol(mux, audience); err != nil {
 		return err
@@ -168,7 +176,7 @@ func (s *Server) assemble() error {
 }
 
 func (s *Server) provisioner() *provision.Service {
-	return &provision.Service{Accounts: s.accounts, Clients: s.clients, Now: s.now}
+	return &provision.Service{Accounts: s.accounts, Clients: s.clients, Policies: s.policies, Now: s.now}
 }
 
 // provision brings the authority to the state that the configuration declares.
@@ -190,7 +198,7 @@ func (s *Server) provision(ctx context.Context) error {
 
 func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
 	h, err := endpoint.New(endpoint.Config{
-		Issuer: s.cfg.Issuer, Tokens: s.tokens, Clients: s.clients, Keys: s.rings, Feed: s.feed, Logger: s.log,
+		Issuer: s.cfg.Issuer, Tokens: s.tokens, Mint: s.mint, Clients: s.clients, Keys: s.rings, Feed: s.feed, Logger: s.log,
 		Grants: grants.New(grants.Config{
 			Clients: s.clients, Codes: s.store, Mint: s.tokens, Revoker: s.tokens, Now: s.now, Logger: s.log, DefaultAudience: audience,
 		}),
@@ -254,9 +262,10 @@ type Parts struct {
 	Clients  *clients.Service
 	Tokens   *tokens.Service
 	Keys     *keys.Rings
+	Mint     *mint.Service
 }
 
 // Parts returns the services.
 func (s *Server) Parts() Parts {
-	return Parts{s.store, s.accounts, s.clients, s.tokens, s.rings}
+	return Parts{s.store, s.accounts, s.clients, s.tokens, s.rings, s.mint}
 }

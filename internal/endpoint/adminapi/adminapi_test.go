@@ -24,6 +24,7 @@ import (
 	"github.com/jetonhq/jeton/internal/endpoint/adminapi"
 	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
@@ -74,10 +75,12 @@ func start(t *testing.T) *server {
 	must(err)
 	s.clients, err = clients.New(clients.Config{Store: store, Revoker: s.tokens, DefaultAudience: issuer})
 	must(err)
+	rules := policies.New(policies.Config{Store: store})
 	token := secret.Token("jat_")
 	handler, err := adminapi.New(adminapi.Config{
 		Token: token, Accounts: people, Clients: s.clients, Tokens: s.tokens, Grants: store, Events: store,
-		Provision: &provision.Service{Accounts: people, Clients: s.clients},
+		Policies:  rules,
+		Provision: &provision.Service{Accounts: people, Clients: s.clients, Policies: rules},
 		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 	must(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/throttle"
 )
@@ -38,6 +39,7 @@ var table = []struct {
 	{errInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{accounts.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{clients.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
+	{policies.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{provision.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},

@@ -25,6 +25,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/tokens"
@@ -37,6 +38,7 @@ type Config struct {
 	Clients   *clients.Service
 	Tokens    *tokens.Service
 	Provision *provision.Service
+	Policies  *policies.Service
 	Grants    authority.GrantStore
 	Events    authority.EventStore
 	Logger    *slog.Logger     // default: discards
@@ -56,8 +58,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Token.Empty() {
 		return nil, errors.New("adminapi: an admin token is required")
 	}
-	if cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Grants == nil || cfg.Events == nil {
-		return nil, errors.New("adminapi: Accounts, Clients, Tokens, Provision, Grants and Events are required")
+	if cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Policies == nil || cfg.Grants == nil || cfg.Events == nil {
+		return nil, errors.New("adminapi: Accounts, Clients, Tokens, Provision, Policies, Grants and Events are required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -96,6 +98,12 @@ func (h *handler) routes() map[string]call {
 		"GET resources":               h.listResources,
 		"PUT resources/{audience}":    h.putResource,
 		"DELETE resources/{audience}": h.deleteResource,
+
+		"GET policies":           h.listPolicies,
+		"GET policies/{name}":    h.showPolicy,
+		"PUT policies/{name}":    h.putPolicy,
+		"DELETE policies/{name}": h.deletePolicy,
+		"GET policy-test":        h.testPolicies,
 
 		"GET sessions":           h.listSessions,
 		"POST sessions/{id}/end": h.endSession,
