@@ -23,6 +23,7 @@ build:
 # JETON_TEST_ALL: a missing browser or server fails the test instead of skipping it.
 test: packages
 	JETON_TEST_ALL=1 go test ./...
+	cd grpcguard && go test ./...
 
 race: packages
 	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race $(RACE)
@@ -40,6 +41,7 @@ lint: $(LINT)
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt would change: $$files"; exit 1; }
 	go vet ./...
 	$(LINT) run
+	cd grpcguard && go vet ./... && $(LINT) run
 
 # Needs the Go vulnerability database, so it is not part of check.
 vuln: $(VULN)

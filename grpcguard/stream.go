@@ -1,0 +1,69 @@
+package jetongrpc
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+
+	"github.com/jetonhq/jeton"
+)
+
+// Stream is a grpc.StreamServerInterceptor.
+func (g *Guarded) Stream(server any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if g.public[info.FullMethod] {
+		return handler(server, ss)
+	}
+	ctx := ss.Context()
+	c, err := g.admit(ctx, info.FullMethod)
+	if err != nil {
+		ss.SetTrailer(trailer(err))
+		return refused(err)
+	}
+	guarded := &stream{ServerStream: ss, ctx: jeton.WithToken(ctx, c.token), guard: g.guard, credential: c}
+	err = handler(server, guarded)
+	if refusal := guarded.ended.Load(); refusal != nil {
+		// Whatever the handler made of the error that it got.
+		ss.SetTrailer(trailer(*refusal))
+		return refused(*refusal)
+	}
+	return err
+}
+
+// stream lets messages pass while its token is good.
+type stream struct {
+	grpc.ServerStream
+	ctx        context.Context // of the stream, with the token
+	guard      *jeton.Guard
+	credential credential
+	ended      atomic.Pointer[error] // why no more messages pass
+}
+
+func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg checks after the wait for a message: much may have happened meanwhile.
+func (s *stream) RecvMsg(message any) error {
+	if err := s.ServerStream.RecvMsg(message); err != nil {
+		return err
+	}
+	return s.check()
+}
+
+func (s *stream) SendMsg(message any) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(message)
+}
+
+// check asks whether the token is still alive. Its age was a matter of the
+// beginning: a stream may grow older than jeton.MaxAge, but not than the token.
+func (s *stream) check() error {
+	_, err := s.guard.Check(s.ctx, *s.credential.text, s.credential.demands...)
+	if r, ok := errors.AsType[*jeton.Refusal](err); err == nil || ok && r.Reason == jeton.ReasonTooOld {
+		return nil
+	}
+	s.ended.Store(&err)
+	return refused(err)
+}
