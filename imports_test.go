@@ -25,7 +25,7 @@ var layers = []string{
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd",
 	". client internal/keys internal/accounts internal/policies",
 	"bff jetonprom internal/notify internal/tokens internal/clients internal/feed",
-	"internal/grants internal/flow internal/federation internal/provision",
+	"internal/grants internal/mint internal/flow internal/federation internal/provision",
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",
 	"internal/server internal/agent",
 	"jetontest internal/cli",

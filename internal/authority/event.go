@@ -39,6 +39,11 @@ const (
 	EventResourceUpdated    EventType = "resource_updated"
 	EventResourceDeleted    EventType = "resource_deleted"
 	EventKeyCreated         EventType = "key_created"
+	EventMinted             EventType = "tokens_minted"
+	EventMintRefused        EventType = "mint_refused"
+	EventMintRequested      EventType = "mint_requested"
+	EventMintApproved       EventType = "mint_approved"
+	EventMintDenied         EventType = "mint_denied"
 	EventPolicySet          EventType = "policy_set"
 	EventPolicyDeleted      EventType = "policy_deleted"
 )

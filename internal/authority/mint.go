@@ -39,12 +39,14 @@ type MintBatch struct {
 	Now    time.Time
 	Events []Event
 
+	ClientID      string
+	ClientVersion int64 // the client must still be this, and not disabled
+
 	// What the batch is remembered by. Key "" remembers nothing.
-	ClientID string
-	Key      string
-	Digest   [32]byte  // of the request
-	Answer   []byte    // no tokens in it
-	Expires  time.Time // until then
+	Key     string
+	Digest  [32]byte  // of the request
+	Answer  []byte    // no tokens in it
+	Expires time.Time // until then
 
 	Request secret.ID // the approved request that is carried out; zero: none
 }

@@ -124,6 +124,25 @@ type GrantStore interface {
 	Grants(ctx context.Context, account secret.ID, client string, p Page) ([]Grant, error)
 }
 
+// MintStore keeps what clients mint for others.
+type MintStore interface {
+	// IssueBatch stores grants, tokens and events and remembers the batch, all
+	// or nothing. ErrConflict: the client's key is taken by a batch that has not
+	// expired. ErrUsed: b.Request is not an approved request that has not
+	// expired. ErrEnded: the client was changed or disabled, an account is
+	// disabled or gone, or a session or grant is not live at b.Now.
+	IssueBatch(ctx context.Context, b MintBatch) error
+	MintAnswer(ctx context.Context, client, key string, now time.Time) (MintAnswer, error) // ErrNotFound
+
+	CreateMintRequest(ctx context.Context, r MintRequest, e Event) error
+	MintRequest(ctx context.Context, id secret.ID) (MintRequest, error) // ErrNotFound; expired ones are found until swept
+	// MintRequests lists the requests that are pending and have not expired, by id.
+	MintRequests(ctx context.Context, now time.Time, p Page) ([]MintRequest, error)
+	// DecideMintRequest moves a pending request to state. ErrUsed: it was decided
+	// before. ErrEnded: it has expired. ErrNotFound.
+	DecideMintRequest(ctx context.Context, id secret.ID, state MintState, by string, now time.Time, e Event) error
+}
+
 // Registry answers whether the authority made a token and whether it lives.
 type Registry interface {
 	// Tokens returns the states of the ids that are registered, in any order.
@@ -188,6 +207,7 @@ type EventFilter struct {
 // Swept says what one slice of upkeep removed.
 type Swept struct {
 	Tokens, Codes, Grants, Sessions, LogEntries, Events int
+	Batches                                             int  // answers and requests
 	More                                                bool // another slice would find work
 }
 
@@ -208,6 +228,7 @@ type Store interface {
 	ClientStore
 	SessionStore
 	GrantStore
+	MintStore
 	Registry
 	RevocationStore
 	KeyStore

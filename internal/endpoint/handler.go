@@ -15,6 +15,7 @@ import (
 	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/grants"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/tokens"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	Issuer  string
 	Grants  *grants.Service
 	Tokens  *tokens.Service
+	Mint    *mint.Service
 	Clients *clients.Service
 	Keys    *keys.Rings
 	Feed    *feed.Feed
@@ -74,6 +76,7 @@ func New(cfg Config) (*Handler, error) {
 // Mount adds the routes.
 func (h *Handler) Mount(mux *http.ServeMux) {
 	h.route(mux, h.path+"/token", public, h.token, http.MethodPost)
+	h.route(mux, h.path+"/mint", private, h.mint, http.MethodPost)
 	h.route(mux, h.path+"/introspect", private, h.introspect, http.MethodPost)
 	h.route(mux, h.path+"/revoke", public, h.revoke, http.MethodPost)
 	h.route(mux, h.path+"/userinfo", public, h.userinfo, http.MethodGet, http.MethodPost)

@@ -2,9 +2,12 @@ package endpoint
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/grants"
+	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -33,10 +36,35 @@ func (h *Handler) decodeToken(w http.ResponseWriter, r *http.Request) (grants.Re
 	if err != nil {
 		return grants.Request{}, err
 	}
+	narrow, err := decodeRestriction(form)
+	if err != nil {
+		return grants.Request{}, err
+	}
 	addr, from := h.cfg.Caller(r)
 	return grants.Request{
 		Credentials: credentials, GrantType: form.Get("grant_type"), Code: form.Get("code"),
 		RedirectURI: form.Get("redirect_uri"), CodeVerifier: form.Get("code_verifier"),
-		RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Addr: addr, Context: from,
+		RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Narrow: narrow, Addr: addr, Context: from,
 	}, nil
+}
+
+// decodeRestriction reads what the token is to be narrowed to: url, url_hash
+// (S256), url_method and uses.
+func decodeRestriction(form url.Values) (tokens.Restriction, error) {
+	r := tokens.Restriction{URL: form.Get("url"), Method: form.Get("url_method")}
+	switch form.Get("url_hash") {
+	case "":
+	case "S256":
+		r.HashURL = true
+	default:
+		return r, oauth.Refuse(oauth.InvalidRequest, "url_hash must be S256")
+	}
+	if text := form.Get("uses"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 {
+			return r, oauth.Refuse(oauth.InvalidRequest, "uses must be 1 to 10000")
+		}
+		r.Uses = n
+	}
+	return r, nil
 }

@@ -22,6 +22,7 @@ type Request struct {
 	CodeVerifier string
 	RefreshToken string
 	Scope        string
+	Narrow       tokens.Restriction // of a client's own token
 	Addr         netip.Addr
 	Context      authority.Context
 }
@@ -30,7 +31,7 @@ type Request struct {
 type Mint interface {
 	RedeemCode(ctx context.Context, code authority.Code, client authority.Client, from authority.Context) (tokens.Issued, error)
 	Refresh(ctx context.Context, presented string, client authority.Client, want oauth.Scope, from authority.Context) (tokens.Issued, error)
-	ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context, still func(context.Context) error) (tokens.Issued, error)
+	ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, narrow tokens.Restriction, from authority.Context, still func(context.Context) error) (tokens.Issued, error)
 }
 
 // Config holds the parts of a Service.
@@ -81,6 +82,9 @@ func (s *Service) Exchange(ctx context.Context, r Request) (tokens.Issued, error
 	}
 	if !client.AllowsGrant(r.GrantType) {
 		return tokens.Issued{}, oauth.Refuse(oauth.UnauthorizedClient, "the client may not use this grant type")
+	}
+	if err := mayNarrow(r, client); err != nil {
+		return tokens.Issued{}, err
 	}
 	return exchange(ctx, r, client)
 }

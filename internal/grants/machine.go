@@ -38,5 +38,5 @@ func (s *Service) clientCredentials(ctx context.Context, r Request, client autho
 		_, err := s.cfg.Clients.AuthenticateAgain(ctx, r.Credentials, r.Addr)
 		return err
 	}
-	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Context, still)
+	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Narrow, r.Context, still)
 }

@@ -20,23 +20,15 @@ const standingTries = 4
 // grant is new: the one before may have ended because the client was disabled
 // or its secret became known, after this request had been let in. A token that
 // is made under the new grant would live on.
-func (s *Service) ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, from authority.Context, still func(context.Context) error) (Issued, error) {
+func (s *Service) ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, narrow Restriction, from authority.Context, still func(context.Context) error) (Issued, error) {
 	var err error
 	for range standingTries {
-		gid, known := s.standing.get(client.ID)
-		if !known {
-			g, err := s.openStanding(ctx, client, audience, from)
-			if err != nil {
-				return Issued{}, err
-			}
-			if err := still(ctx); err != nil {
-				return Issued{}, err
-			}
-			gid = g.ID
-			s.standing.put(client.ID, gid)
+		gid, findErr := s.standingGrant(ctx, client, audience, from, still)
+		if findErr != nil {
+			return Issued{}, findErr
 		}
 		g := authority.Grant{ID: gid, ClientID: client.ID, Audience: audience}
-		token, row, signErr := s.accessToken(g, scope, s.lifetime(client))
+		token, row, signErr := s.accessToken(g, scope, s.lifetime(client), narrow.claim)
 		if signErr != nil {
 			return Issued{}, signErr
 		}
@@ -49,6 +41,22 @@ func (s *Service) ForClient(ctx context.Context, client authority.Client, scope 
 		s.standing.drop(client.ID, gid) // revoked, or it ran out: it is replaced
 	}
 	return Issued{}, err
+}
+
+// standingGrant is the client's standing grant, a new one if need be.
+func (s *Service) standingGrant(ctx context.Context, client authority.Client, audience []string, from authority.Context, still func(context.Context) error) (secret.ID, error) {
+	if gid, known := s.standing.get(client.ID); known {
+		return gid, nil
+	}
+	g, err := s.openStanding(ctx, client, audience, from)
+	if err != nil {
+		return secret.ID{}, err
+	}
+	if err := still(ctx); err != nil {
+		return secret.ID{}, err
+	}
+	s.standing.put(client.ID, g.ID)
+	return g.ID, nil
 }
 
 func (s *Service) openStanding(ctx context.Context, client authority.Client, audience []string, from authority.Context) (authority.Grant, error) {

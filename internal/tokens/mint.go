@@ -52,6 +52,7 @@ func (s *Service) accessToken(g authority.Grant, scope []string, lifetime time.D
 	for _, add := range with {
 		add(&claims)
 	}
+	exp = time.Unix(claims.ExpiresAt, 0)
 	token, err := jwt.Sign(key, jwt.AccessToken.Type, &claims)
 	if err != nil {
 		return "", authority.Token{}, fmt.Errorf("tokens: sign access token: %w", err)

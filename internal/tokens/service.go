@@ -20,6 +20,7 @@ import (
 // Store is what the mint needs of the database.
 type Store interface {
 	authority.GrantStore
+	authority.MintStore
 	authority.Registry
 	authority.RevocationStore
 	authority.EventStore
