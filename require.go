@@ -1,6 +1,7 @@
 package jeton
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r := rt.rule
 		if t := g.policies.table.Load(); t != nil {
-			r = *rt.under(t, req)
+			r = *rt.under(t, cmp.Or(r.request, req))
 		}
 		if r.request == nil {
 			r.request = req
