@@ -103,6 +103,18 @@ func heading(text string) step {
 	return chromedp.WaitVisible(`//h1[contains(normalize-space(.), "` + text + `")]`)
 }
 
+// focused waits until what is typed goes to the element with this id: keys
+// pressed before the page has given it the focus are lost.
+func focused(t *testing.T, ctx context.Context, id string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if read[bool](t, ctx, `document.activeElement !== null && document.activeElement.id === "`+id+`"`) {
+			return
+		}
+	}
+	t.Fatalf("%s never gets the focus", id)
+}
+
 // arrived waits for what the browser brings to the client.
 func (s *site) arrived() url.Values {
 	s.t.Helper()
@@ -132,10 +144,12 @@ func tabTo(t *testing.T, ctx context.Context, want string) {
 func TestChromium_KeyboardOnlyFromSignInToCode(t *testing.T) {
 	s := newSite(t, options{})
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.authorize("reports")), heading("Sign in"),
-		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
-		chromedp.WaitVisible(`[role=alert]`),
-		chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
+	run(t, ctx, chromedp.Navigate(s.authorize("reports")), heading("Sign in"))
+	focused(t, ctx, "login")
+	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
+		chromedp.WaitVisible(`[role=alert]`))
+	focused(t, ctx, "password")
+	run(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
 		heading("Allow Reports"))
 	tabTo(t, ctx, "Allow")
 	if !read[bool](t, ctx, `document.activeElement.matches(":focus-visible") && getComputedStyle(document.activeElement).outlineStyle == "solid"`) {
@@ -155,6 +169,7 @@ func TestChromium_FormPost(t *testing.T) {
 			ctx := chromium(t)
 			run(t, ctx, scripts(on),
 				chromedp.Navigate(s.authorize("own", "response_mode", "form_post", "state", `"&<'`)))
+			focused(t, ctx, "login")
 			run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
 			if !on {
 				run(t, ctx, chromedp.WaitVisible(`//button[contains(., "Continue")]`),
@@ -174,8 +189,9 @@ func TestChromium_HT_5_PolicyDoesNotStopTheClientsRedirects(t *testing.T) {
 	elsewhere := newSite(t, options{}) // another origin
 	s.onward = elsewhere.url + "/signed-out"
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.authorize("own")), heading("Sign in"),
-		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+	run(t, ctx, chromedp.Navigate(s.authorize("own")), heading("Sign in"))
+	focused(t, ctx, "login")
+	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
 		heading("You are signed out"))
 	if got := s.arrived(); got.Get("code") == "" {
 		t.Errorf("arrived %v", got)
@@ -185,8 +201,9 @@ func TestChromium_HT_5_PolicyDoesNotStopTheClientsRedirects(t *testing.T) {
 func TestChromium_SignOut(t *testing.T) {
 	s := newSite(t, options{})
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.url+"/signin"), heading("Sign in"),
-		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+	run(t, ctx, chromedp.Navigate(s.url+"/signin"), heading("Sign in"))
+	focused(t, ctx, "login")
+	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
 		heading("You are signed in"))
 	if cookies := read[string](t, ctx, `document.cookie`); cookies != "" {
 		t.Error("a script can read the cookie")
