@@ -66,14 +66,16 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	web := httptest.NewServer(s.ManageHandler())
+	web, public := httptest.NewServer(s.ManageHandler()), httptest.NewServer(s.Handler())
 	env.Defer(func() {
 		web.Close()
+		public.Close()
 		if err := s.Close(); err != nil {
 			env.T().Log(err)
 		}
 	})
 	env.Setenv("JETON_MANAGE_URL", web.URL)
+	env.Setenv("ISSUER", public.URL)
 	env.Setenv("JETON_ADMIN_TOKEN", c.Manage.AdminToken.Reveal())
 	return nil
 }

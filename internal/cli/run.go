@@ -112,7 +112,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(
 		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.policyCommand(), a.sessionCommand(),
-		a.grantCommand(), a.tokenCommand(), a.eventCommand(), a.applyCommand(), a.healthcheckCommand(), a.versionCommand(),
+		a.grantCommand(), a.tokenCommand(), a.mintCommand(), a.eventCommand(), a.applyCommand(), a.healthcheckCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -103,7 +103,7 @@ func (s *server) machine(t *testing.T, id string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.tokens.ForClient(t.Context(), c, []string{"reports:read"}, []string{"https://api.example.com"}, authority.Context{}, func(context.Context) error { return nil })
+	issued, err := s.tokens.ForClient(t.Context(), c, []string{"reports:read"}, []string{"https://api.example.com"}, tokens.Restriction{}, authority.Context{}, func(context.Context) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ var (
 	errUnauthorized = errors.New("the admin token is missing or wrong")
 	errNoCall       = errors.New("there is no such call")
 	errInvalid      = errors.New("invalid request")
+	errDecided      = errors.New("it was decided before, or its time is over")
 )
 
 // invalidf refuses what was sent. The text is shown to the caller.
@@ -42,6 +43,7 @@ var table = []struct {
 	{policies.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{provision.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
+	{errDecided, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrBusy, http.StatusServiceUnavailable, admin.CodeUnavailable},
 }

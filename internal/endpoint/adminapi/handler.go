@@ -25,6 +25,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
@@ -37,6 +38,7 @@ type Config struct {
 	Accounts  *accounts.Service
 	Clients   *clients.Service
 	Tokens    *tokens.Service
+	Mint      *mint.Service
 	Provision *provision.Service
 	Policies  *policies.Service
 	Grants    authority.GrantStore
@@ -112,7 +114,12 @@ func (h *handler) routes() map[string]call {
 		"POST tokens/explain":    h.explainToken,
 		"POST tokens/revoke":     h.revokeToken,
 		"GET events":             h.listEvents,
-		"POST apply":             h.apply,
+
+		"GET mint-requests":               h.listMintRequests,
+		"POST mint-requests/{id}/approve": h.approveMint,
+		"POST mint-requests/{id}/deny":    h.denyMint,
+
+		"POST apply": h.apply,
 	}
 }
 
