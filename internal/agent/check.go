@@ -35,6 +35,11 @@ func (a *Agent) check(w http.ResponseWriter, r *http.Request) {
 		a.misconfigured(w, r, err)
 		return
 	}
+	about, err := asked(r)
+	if err != nil {
+		a.misconfigured(w, r, err)
+		return
+	}
 	// Not 204: Envoy lets only 200 pass.
 	pass := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !identify(w.Header(), jeton.FromContext(r.Context())) {
@@ -44,7 +49,7 @@ func (a *Agent) check(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(http.StatusOK)
 	})
-	a.guard.Require(pass, demands...).ServeHTTP(proxyAnswer{w}, r)
+	a.guard.Require(pass, demands...).ServeHTTP(proxyAnswer{w}, about)
 }
 
 // misconfigured keeps a request out whose demands are not understood, and says

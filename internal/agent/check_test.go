@@ -56,6 +56,12 @@ func TestCheck(t *testing.T) {
 		{name: "Envoy, path to be cleaned", method: "POST", target: "/check/a/../..//b", header: bearer(token), status: 200},
 		{name: "Envoy, no scope", target: "/check/reports?scope=profile", header: more("X-Jeton-Scope", "admin"), status: 403, reason: "insufficient_scope", challenge: "admin"},
 
+		{name: "request not named", target: "/check", header: more("X-Forwarded-Uri", ""), status: 500},
+		{name: "method not named", target: "/check", header: more("X-Forwarded-Method", ""), status: 500},
+		{name: "two requests named", target: "/check", header: http.Header{"Authorization": bearer(token)["Authorization"], "X-Forwarded-Uri": {"/a", "/b"}}, status: 500},
+		{name: "request cannot be read", target: "/check", header: more("X-Forwarded-Uri", "/%zz"), status: 500},
+		{name: "request without a path", target: "/check", header: more("X-Forwarded-Uri", "reports"), status: 500},
+
 		{name: "misspelt", target: "/check?scopes=reports:read", header: bearer(token), status: 500},
 		{name: "empty scope", target: "/check?scope=", header: bearer(token), status: 500},
 		{name: "empty scope by header", target: "/check", header: more("X-Jeton-Scope", ""), status: 500},

@@ -29,6 +29,10 @@ type Config struct {
 	// Audience is the API that the tokens must be for. Required.
 	Audience string
 
+	// PublicURL is what comes before the path of a request in the URL that callers
+	// know. Default: the origin of Audience.
+	PublicURL string
+
 	// ClientID and ClientSecret are the resource's own client at the authority.
 	// Required: without them an agent could not know what was revoked.
 	ClientID     string
@@ -116,7 +120,7 @@ func loopback(host string) bool {
 
 func (c Config) guard() jeton.Config {
 	return jeton.Config{
-		Issuer: c.Issuer, Audience: c.Audience, Client: jeton.ClientSecret(c.ClientID, c.ClientSecret.Reveal()),
+		Issuer: c.Issuer, Audience: c.Audience, PublicURL: c.PublicURL, Client: jeton.ClientSecret(c.ClientID, c.ClientSecret.Reveal()),
 		FailMode: c.FailMode, MaxStaleness: c.MaxStaleness,
 	}
 }

@@ -117,6 +117,12 @@ func ask(a *agent.Agent, method, target string, header http.Header, form url.Val
 	for name, values := range header {
 		r.Header[name] = values
 	}
+	// As proxies do; a test that wants neither sets them to nothing.
+	for name, value := range map[string]string{"X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/reports"} {
+		if _, there := header[name]; !there {
+			r.Header.Set(name, value)
+		}
+	}
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

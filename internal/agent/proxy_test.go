@@ -170,7 +170,12 @@ func run(t *testing.T, cmd *exec.Cmd, address string) {
 func proxied(t *testing.T, command func(*testing.T, string, world) *exec.Cmd) {
 	authority := jetontest.New(t)
 	a := start(t, authority)
-	agentServer := httptest.NewServer(a.Handler())
+	var asked atomic.Pointer[string] // which request the proxy last asked about
+	agentServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		about := strings.Join(r.Header.Values("X-Forwarded-Method"), ",") + " " + strings.Join(r.Header.Values("X-Forwarded-Uri"), ",")
+		asked.Store(&about)
+		a.Handler().ServeHTTP(w, r)
+	}))
 	defer agentServer.Close()
 	service := &api{}
 	apiServer := httptest.NewServer(service)
@@ -224,10 +229,14 @@ func proxied(t *testing.T, command func(*testing.T, string, world) *exec.Cmd) {
 		{name: "wrong scope", path: "/reports", header: with(plain, nil), status: 403, reason: "insufficient_scope", challenge: `scope="reports:read"`},
 		{name: "scope not needed", path: "/else", header: with(plain, nil), status: 200, identity: map[string]string{"Jeton-Subject": authority.Account("bob"), "Jeton-Scope": ""}},
 		{name: "demands of the client's own", path: "/reports?scope=openid", header: with(plain, http.Header{"X-Jeton-Scope": {"openid"}}), status: 403, reason: "insufficient_scope", challenge: "reports:read"},
+		{name: "a request of the client's own", path: "/reports?x=1", header: with(reader, http.Header{"X-Forwarded-Uri": {"/health"}, "X-Forwarded-Method": {"HEAD"}}),
+			status: 200, identity: ada},
+		{name: "odd path", path: "/reports/..//a%2Fb", header: with(plain, nil), status: 200},
 		{name: "the question itself", path: "/jeton/any", header: nil, status: -1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := service.hits.Load()
+			asked.Store(nil)
 			resp, body := call(t, test.method, base+test.path, test.header, test.body)
 			if test.status == -1 {
 				if resp.StatusCode == 200 {
@@ -244,6 +253,9 @@ func proxied(t *testing.T, command func(*testing.T, string, world) *exec.Cmd) {
 			switch got := resp.Header.Values("WWW-Authenticate"); {
 			case test.challenge == "" && len(got) != 0, test.challenge != "" && (len(got) != 1 || !strings.Contains(got[0], test.challenge)):
 				t.Errorf("challenge %q, want one with %q", got, test.challenge)
+			}
+			if about := asked.Load(); about == nil && test.path != "/health" || about != nil && *about != cmp.Or(test.method, "GET")+" "+test.path {
+				t.Errorf("the agent was asked about %v", about)
 			}
 			if hits := service.hits.Load() - before; (hits == 1) != (test.status == 200) {
 				t.Errorf("reached the service %d times", hits)

@@ -22,7 +22,7 @@ import (
 // agentFlags is how `jeton agent` was called, before the environment is added.
 type agentFlags struct {
 	issuer, audience, clientID string
-	listen                     string
+	publicURL, listen          string
 	secretFile, callerFile     string
 	failMode, logFormat        string
 	maxStaleness               time.Duration
@@ -41,6 +41,7 @@ func (a *app) agentCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.issuer, "issuer", "", "`URL` of the authority, as in the iss of its tokens (environment: JETON_AGENT_ISSUER)")
 	flags.StringVar(&f.audience, "audience", "", "`AUD` that tokens must be for (environment: JETON_AGENT_AUDIENCE)")
+	flags.StringVar(&f.publicURL, "public-url", "", "`URL` before the path, as callers know it, for tokens that are good for one URL (environment: JETON_AGENT_PUBLIC_URL; default: the origin of the audience)")
 	flags.StringVar(&f.clientID, "client-id", "", "`ID` of the resource's client at the authority (environment: JETON_AGENT_CLIENT_ID)")
 	flags.StringVar(&f.secretFile, "client-secret-file", "", "`FILE` with its secret (environment: JETON_AGENT_CLIENT_SECRET_FILE or JETON_AGENT_CLIENT_SECRET)")
 	flags.StringVar(&f.listen, "listen", "", "loopback `ADDRESS`, or unix: and the path of a socket (environment: JETON_AGENT_LISTEN; default "+agent.DefaultListen+")")
@@ -62,10 +63,11 @@ func (a *app) agentConfig(f agentFlags) (agent.Config, config.Log, error) {
 		}
 	}
 	c := agent.Config{
-		Issuer:   cmp.Or(f.issuer, a.getenv("JETON_AGENT_ISSUER")),
-		Audience: cmp.Or(f.audience, a.getenv("JETON_AGENT_AUDIENCE")),
-		ClientID: cmp.Or(f.clientID, a.getenv("JETON_AGENT_CLIENT_ID")),
-		Listen:   cmp.Or(f.listen, a.getenv("JETON_AGENT_LISTEN")),
+		Issuer:    cmp.Or(f.issuer, a.getenv("JETON_AGENT_ISSUER")),
+		Audience:  cmp.Or(f.audience, a.getenv("JETON_AGENT_AUDIENCE")),
+		PublicURL: cmp.Or(f.publicURL, a.getenv("JETON_AGENT_PUBLIC_URL")),
+		ClientID:  cmp.Or(f.clientID, a.getenv("JETON_AGENT_CLIENT_ID")),
+		Listen:    cmp.Or(f.listen, a.getenv("JETON_AGENT_LISTEN")),
 
 		InsecureListenAnywhere: f.anywhere,
 		MaxStaleness:           f.maxStaleness,
