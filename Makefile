@@ -11,7 +11,7 @@ LINT  := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
 VULN  := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 
 # Where goroutines share state; the root package is always among them.
-RACE := . $(patsubst %,./%/...,$(wildcard revocation jwk jwt \
+RACE := . $(patsubst %,./%/...,$(wildcard revocation jwk jwt client \
 	internal/store internal/tokens internal/grants internal/server))
 
 .PHONY: build test race cover fuzz lint vuln bench check run packages

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/tokens"
@@ -36,13 +37,18 @@ func (h *Handler) registryCheck(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, revocation.Answer{Verdicts: verdicts})
 }
 
-// resource authenticates a caller that must be a resource's own client.
+// ScopeFeed lets a resource's client follow the feed and ask the registry with
+// an access token in place of its secret.
+const ScopeFeed = "jeton:feed"
+
+// resource authenticates a caller that must be a resource's own client: by its
+// secret, or by an access token of its own with the scope of the feed.
 func (h *Handler) resource(r *http.Request) error {
-	client, err := h.confidential(r, nil)
+	client, err := h.follower(r)
 	if err != nil {
 		return err
 	}
-	owned, err := h.cfg.Clients.ResourceOf(r.Context(), client.ID)
+	owned, err := h.cfg.Clients.ResourceOf(r.Context(), client)
 	if err != nil {
 		return err
 	}
@@ -50,4 +56,25 @@ func (h *Handler) resource(r *http.Request) error {
 		return oauth.Refuse(oauth.UnauthorizedClient, "only the client of a resource may ask this")
 	}
 	return nil
+}
+
+func (h *Handler) follower(r *http.Request) (clientID string, err error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, oauth.Bearer) {
+		client, err := h.confidential(r, nil)
+		return client.ID, err
+	}
+	_, from := h.cfg.Caller(r)
+	t, err := h.cfg.Tokens.Check(r.Context(), strings.TrimLeft(token, " "), from)
+	if reason := tokens.ReasonOf(err); reason != "" {
+		return "", &bearerError{code: oauth.InvalidToken, reason: reason, cause: err}
+	}
+	if err != nil {
+		return "", err
+	}
+	// A token for a person would let whoever holds it follow as their app.
+	if scope, _ := oauth.ParseScope(t.Claims.Scope); !scope.Has(ScopeFeed) || t.Claims.Subject != t.Claims.ClientID {
+		return "", &bearerError{code: oauth.InsufficientScope, scope: ScopeFeed, reason: "insufficient_scope"}
+	}
+	return t.Claims.ClientID, nil
 }

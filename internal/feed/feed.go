@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/revocation"
@@ -57,8 +56,8 @@ const (
 // readLimit bounds one read of the log.
 const readLimit = 4096
 
-// maxText is the longest reason, in bytes, that package revocation lets through.
-const maxText = 256
+// maxCode is the longest reason that goes over the wire, in bytes.
+const maxCode = 64
 
 // Feed is the node's tail of the log.
 type Feed struct {
@@ -249,7 +248,7 @@ func wireEntries(in []authority.LogEntry) []revocation.Entry {
 	for i, e := range in {
 		out[i] = revocation.Entry{
 			Seq: e.Seq, Kind: revocation.ParseKind(string(e.Kind)), ID: revocation.ID(e.ID), Name: cmp.Or(e.KeyID, e.Name),
-			Reason: clip(e.Reason), Data: e.Data,
+			Reason: code(e.Reason), Data: e.Data,
 		}
 		if !e.Until.IsZero() {
 			out[i].Until = e.Until.Unix()
@@ -261,15 +260,17 @@ func wireEntries(in []authority.LogEntry) []revocation.Entry {
 	return out
 }
 
-// clip cuts a reason that an operator wrote at length, between two characters.
-// The audit trail has all of it.
-func clip(text string) string {
-	if len(text) <= maxText {
-		return text
+// code passes a reason that is one of the program's own short codes. What an
+// operator wrote in words is nobody's business at the resources; the audit trail
+// has it.
+func code(reason string) string {
+	if len(reason) > maxCode {
+		return ""
 	}
-	end := maxText
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
+	for i := range len(reason) {
+		if c := reason[i]; c != '_' && (c < 'a' || c > 'z') {
+			return ""
+		}
 	}
-	return text[:end]
+	return reason
 }

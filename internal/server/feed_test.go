@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/oauth"
 	"github.com/jetonhq/jeton/revocation"
@@ -324,8 +326,8 @@ func TestFeed_OnlyResources(t *testing.T) {
 	}
 	r := w.request(http.MethodGet, "/revocations", "")
 	r.Header.Set("Authorization", "Bearer "+w.machine())
-	if a := w.do(r); a.status != http.StatusUnauthorized {
-		t.Errorf("somebody's access token: %d", a.status)
+	if a := w.do(r); a.status != http.StatusForbidden || a.header.Get("Jeton-Reason") != "insufficient_scope" {
+		t.Errorf("somebody's access token: %d %s", a.status, a.header.Get("Jeton-Reason"))
 	}
 	if a := w.form("/revocations", "reports-api"); a != nil {
 		if got := w.do(a); got.status != http.StatusMethodNotAllowed {
@@ -363,5 +365,30 @@ func TestFeed_EndsWithTheServer(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the stop took %v", took)
+	}
+}
+
+// A resource's client may follow with an access token of its own, where its
+// secret should not travel. Revoking the token ends that.
+func TestFeed_AccessTokenOfTheResource(t *testing.T) {
+	w := newWorld(t, options{})
+	client, err := w.parts.Clients.Lookup(t.Context(), "reports-api")
+	must(t, err)
+	spec := clients.SpecOf(client)
+	spec.GrantTypes, spec.Scope = []string{oauth.ClientCredentials}, []string{"jeton:feed"}
+	_, err = w.parts.Clients.Update(t.Context(), authority.System, client.ID, spec, "test")
+	must(t, err)
+	token, _ := w.post("/token", client.ID, "grant_type", oauth.ClientCredentials).json["access_token"].(string)
+	follow := func() answer {
+		r := w.request(http.MethodGet, "/revocations?wait=1ms", "")
+		r.Header.Set("Authorization", "Bearer "+token)
+		return w.do(r)
+	}
+	if a := follow(); a.status != http.StatusOK || a.json["incarnation"] == "" {
+		t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	must(t, w.parts.Tokens.RevokeToken(t.Context(), token, authority.System, "test"))
+	if a := follow(); a.status != http.StatusUnauthorized || a.header.Get("Jeton-Reason") != "revoked" {
+		t.Errorf("after the token was revoked: status %d, reason %q", a.status, a.header.Get("Jeton-Reason"))
 	}
 }
