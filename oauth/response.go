@@ -38,6 +38,12 @@ type Introspection struct {
 	AMR       []string        `json:"amr,omitempty"`
 	Confirm   json.RawMessage `json:"cnf,omitempty"`
 	Actor     json.RawMessage `json:"act,omitempty"`
+
+	// What the token is restricted to. Who asks has to enforce it.
+	URL     string `json:"url,omitempty"`
+	URLHash string `json:"url#S256,omitempty"`
+	Method  string `json:"method,omitempty"`
+	Uses    int64  `json:"uses,omitempty"` // as it was made; POST /consume counts them
 }
 
 // Audience is an aud value: one string, or an array of strings (RFC 7519

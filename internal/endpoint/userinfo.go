@@ -37,6 +37,11 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// A token for one URL, or for so many uses, was not made for this question,
+	// and is not counted here.
+	if c := &t.Claims; c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
+		return &bearerError{code: oauth.InvalidToken, reason: "unsupported_restriction"}
+	}
 	scope, _ := oauth.ParseScope(t.Claims.Scope)
 	if !scope.Has(oauth.ScopeOpenID) {
 		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: "insufficient_scope"}

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -431,4 +432,69 @@ func TestConsume_ThreeGuards(t *testing.T) {
 	if left := rows[id].Uses; left == nil || *left != 0 {
 		t.Errorf("uses left: %v", left)
 	}
+}
+
+// Who asks the authority about a restricted token is told of the restriction,
+// and the authority's own resource takes none.
+func TestIntrospection_TellsRestrictions(t *testing.T) {
+	w := newWorld(t, options{})
+	w.minter("support", authority.MintPolicy{Subjects: authority.MintPattern, Patterns: []string{"*"}})
+	_, m := w.mintAs("support", "", `[{"login":"ada","scope":"openid","reason":"x","uses":1,"url":"https://api.example.com/x","method":"GET"},
+		{"login":"ada","scope":"openid","reason":"x"}]`)
+	if codes(m) != "," {
+		t.Fatal(codes(m))
+	}
+	told := w.introspect(m.Results[0].AccessToken)
+	if told.text("url") != "https://api.example.com/x" || told.text("method") != "GET" || told.json["uses"] != 1.0 || told.json["act"] == nil {
+		t.Errorf("introspection says %s", told.body)
+	}
+	if a := w.userinfo(m.Results[0].AccessToken); a.status != http.StatusUnauthorized || a.header.Get("Jeton-Reason") != "unsupported_restriction" {
+		t.Errorf("userinfo: %d %s", a.status, a.header.Get("Jeton-Reason"))
+	}
+	w.userinfo(m.Results[1].AccessToken).ok()
+}
+
+// BenchmarkMint compares a batch of 1,000 with single token requests, both with
+// 64 callers: tokens/s.
+func BenchmarkMint(b *testing.B) {
+	w := newWorld(b, options{runs: true})
+	w.minter("robot", authority.MintPolicy{Subjects: authority.MintOwn, Rate: 1 << 30})
+	const callers = 64
+	run := func(b *testing.B, each int, call func()) {
+		var left atomic.Int64
+		left.Store(int64(b.N))
+		var work sync.WaitGroup
+		for range callers {
+			work.Go(func() {
+				for left.Add(-1) >= 0 {
+					call()
+				}
+			})
+		}
+		work.Wait()
+		b.ReportMetric(float64(b.N*each)/b.Elapsed().Seconds(), "tokens/s")
+	}
+	send := func(path, kind, body string) {
+		r := w.request(http.MethodPost, path, body)
+		r.Header.Set("Content-Type", kind)
+		r.SetBasicAuth("robot", w.keys["robot"])
+		response, err := w.http.Do(r)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer func() { _ = response.Body.Close() }()
+		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+			b.Error(response.Status, err)
+		}
+	}
+	b.Run("single", func(b *testing.B) {
+		run(b, 1, func() {
+			send("/token", "application/x-www-form-urlencoded", "grant_type=client_credentials&scope=read")
+		})
+	})
+	batch := "[" + strings.Repeat(`{"scope":"read"},`, 999) + `{"scope":"read"}]`
+	b.Run("batch", func(b *testing.B) {
+		run(b, 1000, func() { send("/mint", "application/json", batch) })
+	})
 }
