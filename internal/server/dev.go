@@ -182,7 +182,7 @@ func (s *Server) seed(ctx context.Context, d config.DevFile) error {
 	_, err = s.provisioner().Apply(ctx, authority.System, admin.Document{
 		Clients: []admin.NewClient{
 			{Secret: d.Clients.Machine.Secret, ClientSpec: admin.ClientSpec{
-				ID: d.Clients.Machine.ID, Name: "Example program", GrantTypes: []string{oauth.ClientCredentials},
+				ID: d.Clients.Machine.ID, Name: "Example program", Mint: &admin.MintPolicy{Subjects: "own"}, GrantTypes: []string{oauth.ClientCredentials},
 				Scope: []string{"reports:read", "admin"}, Audience: d.Resource.Audience,
 			}},
 			{Secret: d.Clients.Web.Secret, ClientSpec: admin.ClientSpec{

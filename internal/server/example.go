@@ -28,7 +28,7 @@ import (
 //go:embed example.html
 var exampleFiles embed.FS
 
-// example is what `jeton dev` guards: an API with three routes, and the smallest
+// example is what `jeton dev` guards: an API with a few routes, and the smallest
 // web app that signs people in. It knows the authority by its URL only, as any
 // other app would.
 type example struct {
@@ -73,6 +73,8 @@ func newExample(_ context.Context, d config.DevFile, log *slog.Logger) (*example
 	}
 	e.mux.Handle("GET /hello", guard.Require(http.HandlerFunc(hello)))
 	e.mux.Handle("GET /reports", guard.Require(http.HandlerFunc(reports), jeton.Scope("reports:read")))
+	e.mux.Handle("GET /reports/{id}", guard.Require(http.HandlerFunc(reports), jeton.Scope("reports:read")))
+	e.mux.Handle("POST /payments", guard.Require(http.HandlerFunc(hello), jeton.SingleUse()))
 	e.mux.Handle("GET /admin", guard.Require(http.HandlerFunc(reports), jeton.Scope("admin")))
 	e.mux.Handle("GET "+guard.MetadataPath(), guard.Metadata())
 	e.mux.HandleFunc("GET /{$}", e.home)
