@@ -33,6 +33,7 @@ const (
 	demandSingleUse
 	demandUses
 	demandRequest
+	demandFresh
 	demandRegistry    // of a policy: undoes demandSkipRegistry
 	demandUnsupported // of a policy: nobody passes
 )
@@ -92,6 +93,7 @@ type rule struct {
 	skipRegistry bool
 	fail         FailMode
 	maxStaleness time.Duration
+	fresh        bool // claims
 	uses         usesDemand
 	request      *http.Request // nil outside of HTTP
 }
@@ -115,6 +117,8 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.fail = d.mode
 		case demandMaxStaleness:
 			r.maxStaleness = d.span
+		case demandFresh:
+			r.fresh = true
 		case demandUses:
 			r.uses = max(r.uses, countedUses)
 		case demandSingleUse:

@@ -41,6 +41,7 @@ type Guard struct {
 	counter  *counter
 
 	policies policies
+	stale    staleGrants
 
 	firstSights atomic.Uint64
 	flights     flights
@@ -171,6 +172,8 @@ func (g *Guard) onEntry(e revocation.Entry) {
 		if err := g.policies.set(g.config.Audience, e); err != nil {
 			g.log.Warn("a central policy cannot be applied", "policy", e.Name, "error", err)
 		}
+	case revocation.GrantStale:
+		g.stale.add(e, g.clock.now().seconds())
 	default: // not for a guard
 	}
 }

@@ -112,6 +112,8 @@ func (r *rule) stricter(more []Demand) rule {
 			s.skipRegistry = false
 		case demandSingleUse:
 			s.uses = singleUse
+		case demandFresh:
+			s.fresh = true
 		default: // for meets
 		}
 	}
@@ -191,6 +193,9 @@ func demandsOf(d policy.Demands) []Demand {
 	}
 	if len(d.Clients) > 0 {
 		list = append(list, Clients(d.Clients...))
+	}
+	if d.FreshClaims {
+		list = append(list, FreshClaims())
 	}
 	if d.SingleUse {
 		list = append(list, SingleUse())

@@ -26,6 +26,7 @@ const (
 	ReasonTooOld               = jwt.ReasonTooOld
 	ReasonIssuedInFuture       = jwt.ReasonIssuedInFuture
 	ReasonNotYetValid          = jwt.ReasonNotYetValid
+	ReasonRefreshNeeded        = "refresh_needed"
 	ReasonRevoked              = "revoked"
 	ReasonSessionEnded         = "session_ended"
 	ReasonKeyRevoked           = "key_revoked"
@@ -97,6 +98,9 @@ var reasons = []Reason{
 	{ReasonNotYetValid, http.StatusUnauthorized, oauth.InvalidToken,
 		"The token's nbf has not come.",
 		"Wait, or compare the clocks of the API and the authority."},
+	{ReasonRefreshNeeded, http.StatusUnauthorized, oauth.InvalidToken,
+		"What the token says about its subject has changed since it was issued, and this route wants to know the present.",
+		"Refresh once and try again; the person stays signed in."},
 	{ReasonRevoked, http.StatusUnauthorized, oauth.InvalidToken,
 		"The token, or the grant it belongs to, was revoked.",
 		"Refresh once. If that is refused too, sign in again."},

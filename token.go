@@ -22,6 +22,7 @@ type Token struct {
 	SessionID string // sid, may be empty
 
 	issuedAt, expiresAt int64   // Unix seconds
+	version             int64   // ver, 0 when absent
 	text                *string // behind a pointer, so that no way of printing reaches it
 }
 
@@ -101,6 +102,7 @@ func (r *record) fill(v *jwt.Token, text *string, tail string) {
 		SessionID: take(len(c.SessionID)),
 		issuedAt:  c.IssuedAt,
 		expiresAt: c.ExpiresAt,
+		version:   c.Version,
 		text:      text,
 	}
 	r.keyID = v.Key.ID()

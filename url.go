@@ -43,6 +43,9 @@ func (g *Guard) demands(ctx context.Context, e *seen.Entry[record], r *rule, now
 	if refusal := r.meets(&e.Value.Token, now); refusal != nil {
 		return refusal
 	}
+	if r.fresh && g.stale.needs(e.Value.gid) > e.Value.version {
+		return refuse(ReasonRefreshNeeded)
+	}
 	b := e.Value.bound
 	if b == nil {
 		if r.uses != anyUses {

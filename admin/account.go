@@ -17,6 +17,14 @@ type NewAccount struct {
 	Password string `json:"password,omitempty"` // none: the account cannot sign in with a password
 }
 
+// AccountUpdate changes what is not nil. An address that changes is unverified
+// unless EmailVerified says otherwise.
+type AccountUpdate struct {
+	Name          *string `json:"name,omitempty"`
+	Email         *string `json:"email,omitempty"`
+	EmailVerified *bool   `json:"email_verified,omitempty"`
+}
+
 // Account is a person as the authority knows them.
 type Account struct {
 	ID string `json:"id"` // the `sub` of tokens

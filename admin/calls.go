@@ -27,6 +27,14 @@ func (c *Client) Account(ctx context.Context, idOrLogin string) (Account, error)
 	return account, err
 }
 
+// UpdateAccount changes a person's profile. They stay signed in; routes that
+// want fresh claims have their apps refresh once.
+func (c *Client) UpdateAccount(ctx context.Context, idOrLogin string, u AccountUpdate, reason string) (Account, error) {
+	var account Account
+	err := c.do(ctx, request{method: http.MethodPatch, path: []string{"accounts", idOrLogin}, body: u, reason: reason, into: &account})
+	return account, err
+}
+
 // DisableAccount keeps a person from signing in and ends their sessions and
 // grants.
 func (c *Client) DisableAccount(ctx context.Context, idOrLogin, reason string) error {

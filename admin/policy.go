@@ -19,6 +19,7 @@ type PolicySpec struct {
 	MaxAge       *Duration `json:"max_age,omitempty"`       // since the token was issued; 0s locks the route for everybody
 	Scope        []string  `json:"scope,omitempty"`         // all of them
 	Clients      []string  `json:"clients,omitempty"`       // one of them
+	FreshClaims  bool      `json:"fresh_claims,omitempty"`  // what the token says about its subject must not have changed
 	SingleUse    bool      `json:"single_use,omitempty"`    // only tokens that may be used once
 	Registry     bool      `json:"registry,omitempty"`      // ask on first sight whether the token was issued, also where the code does not
 	Fail         string    `json:"fail,omitempty"`          // introspect or closed, while the feed is silent

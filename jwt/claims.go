@@ -40,6 +40,7 @@ type Claims struct {
 	URLHash string // url#S256: its SHA-256, base64url
 	Method  string // method
 	Uses    int64  // uses: how often the token may be used
+	Version int64  // ver: of the account, when the token was issued
 
 	HTTPMethod string // htm, in a DPoP proof
 	HTTPURI    string // htu, in a DPoP proof
@@ -88,6 +89,7 @@ const (
 	bitURLHash
 	bitMethod
 	bitUses
+	bitVersion
 	bitHtm
 	bitHtu
 	bitAth
@@ -145,6 +147,8 @@ func claimBit(name string) claimBits {
 		return bitMethod
 	case "uses":
 		return bitUses
+	case "ver":
+		return bitVersion
 	case "htm":
 		return bitHtm
 	case "htu":
@@ -214,6 +218,11 @@ func (c *Claims) readClaim(sc *scanner, bit claimBits, one []string) {
 	case bitUses:
 		var part bool
 		if c.Uses, part = sc.date(); part {
+			sc.fail("not a whole number")
+		}
+	case bitVersion:
+		var part bool
+		if c.Version, part = sc.date(); part {
 			sc.fail("not a whole number")
 		}
 	case bitAmr:

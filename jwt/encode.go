@@ -50,6 +50,7 @@ func (c *Claims) AppendJSON(b []byte) ([]byte, error) {
 	w.text("url#S256", c.URLHash)
 	w.text("method", c.Method)
 	w.number("uses", c.Uses)
+	w.number("ver", c.Version)
 	w.text("htm", c.HTTPMethod)
 	w.text("htu", c.HTTPURI)
 	w.text("ath", c.TokenHash)

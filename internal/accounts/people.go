@@ -104,7 +104,8 @@ func ProfileOf(a authority.Account) Profile {
 }
 
 // UpdateProfile replaces login, name and e-mail. Without a change it writes
-// nothing. authority.ErrConflict means the login is taken.
+// nothing. The person stays signed in everywhere; routes that want fresh claims
+// have their apps refresh once. authority.ErrConflict means the login is taken.
 func (s *Service) UpdateProfile(ctx context.Context, actor authority.Actor, id secret.ID, p Profile, reason string) (authority.Account, error) {
 	login, err := NormalizeLogin(p.Login)
 	p.Login = login
@@ -123,7 +124,7 @@ func (s *Service) UpdateProfile(ctx context.Context, actor authority.Actor, id s
 		a.Login, a.Name, a.Email, a.EmailVerified = p.Login, p.Name, p.Email, p.EmailVerified
 		e := s.event(authority.EventAccountUpdated, actor, a, reason)
 		e.Data = map[string]string{"changed": before.differences(p)}
-		return a, true, s.cfg.Accounts.UpdateAccount(ctx, a, e)
+		return a, true, s.cfg.Accounts.ChangeClaims(ctx, a, s.cfg.Now().Add(s.cfg.KeepStale), e)
 	})
 }
 

@@ -40,6 +40,10 @@ type Config struct {
 	SessionIdle     time.Duration // a session unused this long ends; default 1 h
 	SessionAbsolute time.Duration // a session ends this long after the sign-in; default 24 h
 
+	// KeepStale is how long the revocation log tells that what tokens say about an
+	// account has changed: as long as such a token can live. Default 1 h.
+	KeepStale time.Duration
+
 	Limits      Limits
 	MinPassword int // shortest new password in code points; default 15 (NIST SP 800-63B-4), at least 8
 
@@ -92,6 +96,7 @@ func New(c Config) (*Service, error) {
 	}
 	c.SessionIdle = cmp.Or(c.SessionIdle, time.Hour)
 	c.SessionAbsolute = cmp.Or(c.SessionAbsolute, 24*time.Hour)
+	c.KeepStale = cmp.Or(c.KeepStale, time.Hour)
 	c.MinPassword = cmp.Or(c.MinPassword, 15)
 	l := &c.Limits
 	l.AccountFailures = cmp.Or(l.AccountFailures, 10)

@@ -24,6 +24,10 @@ type AccountStore interface {
 	// otherwise ErrConflict. It must not be used to disable an account or to
 	// change a password: those end sessions, so they go through Revoke.
 	UpdateAccount(ctx context.Context, a Account, e Event) error
+	// ChangeClaims is UpdateAccount for what tokens say about the account. In the
+	// same commit it marks each live grant of the account as stale, with a log entry
+	// of KindGrantStale (kept until keep) whose data is {"ver": the new Version}.
+	ChangeClaims(ctx context.Context, a Account, keep time.Time, e Event) error
 }
 
 // ClientStore keeps clients and resources.

@@ -10,7 +10,7 @@ import (
 
 func (a *app) accountCommand() *cobra.Command {
 	return a.administers(a.group("account", "People who can sign in",
-		a.accountCreate(), a.accountList(), a.accountShow(), a.accountPassword(),
+		a.accountCreate(), a.accountList(), a.accountShow(), a.accountUpdate(), a.accountPassword(),
 		a.accountChange("disable", "Keep a person out and end their sessions and grants", "disabled", (*admin.Client).DisableAccount),
 		a.accountChange("enable", "Let a disabled person sign in again", "enabled", (*admin.Client).EnableAccount),
 		a.accountChange("end-sessions", "End all sessions and grants of a person", "signed out everywhere", (*admin.Client).EndSessions),
@@ -81,6 +81,42 @@ func (a *app) accountShow() *cobra.Command {
 		}
 		return a.showAccount(account)
 	})
+}
+
+func (a *app) accountUpdate() *cobra.Command {
+	var name, email string
+	var verified bool
+	cmd := a.command("update LOGIN|ID", "Change a person's profile; they stay signed in", cobra.ExactArgs(1), nil)
+	flags := cmd.Flags()
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a.began = true
+		var u admin.AccountUpdate
+		if flags.Changed("name") {
+			u.Name = &name
+		}
+		if flags.Changed("email") {
+			u.Email = &email
+		}
+		if flags.Changed("email-verified") {
+			u.EmailVerified = &verified
+		}
+		if u == (admin.AccountUpdate{}) {
+			return usagef("say what to change: --name, --email or --email-verified")
+		}
+		api, err := a.admin()
+		if err != nil {
+			return err
+		}
+		account, err := api.UpdateAccount(cmd.Context(), args[0], u, a.reason)
+		if err != nil {
+			return err
+		}
+		return a.showAccount(account)
+	}
+	flags.StringVar(&name, "name", "", "full `NAME`")
+	flags.StringVar(&email, "email", "", "e-mail `ADDRESS`; a new one is unverified")
+	flags.BoolVar(&verified, "email-verified", false, "the address is known to be theirs")
+	return a.changes(cmd)
 }
 
 func (a *app) showAccount(x admin.Account) error {

@@ -46,6 +46,7 @@ func (a *app) policySet() *cobra.Command {
 	flags.DurationVar(&maxAge, "max-age", 0, "`AGE` of a token at most, since it was issued; 0 locks the route")
 	flags.StringVar(&scope, "scope", "", "`SCOPES` a token must have, separated by spaces")
 	flags.StringSliceVar(&spec.Clients, "client", nil, "`ID` of a client whose tokens pass; may be repeated")
+	flags.BoolVar(&spec.FreshClaims, "fresh-claims", false, "only tokens that say what is true now of their subject")
 	flags.BoolVar(&spec.SingleUse, "single-use", false, "only tokens that may be used once")
 	flags.BoolVar(&spec.Registry, "registry", false, "ask whether a token was issued also where the code does not")
 	flags.StringVar(&spec.Fail, "fail", "", "introspect or closed: `WHAT` to do while the feed is silent")
@@ -147,6 +148,7 @@ func demands(p admin.PolicySpec) string {
 	}
 	add(len(p.Scope) > 0, "scope "+list(p.Scope))
 	add(len(p.Clients) > 0, "clients "+list(p.Clients))
+	add(p.FreshClaims, "fresh claims")
 	add(p.SingleUse, "single use")
 	add(p.Registry, "registry")
 	add(p.Fail != "", "fail "+p.Fail)

@@ -26,6 +26,7 @@ type Demands struct {
 	MaxAge       *Span    `json:"max_age,omitempty"`       // since iat; 0 is a locked route: nobody passes
 	Scope        []string `json:"scope,omitempty"`         // all of them
 	Clients      []string `json:"clients,omitempty"`       // one of them
+	FreshClaims  bool     `json:"fresh_claims,omitempty"`  // what the token says must not have changed
 	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
 	Registry     bool     `json:"registry,omitempty"`      // the authority is asked on first sight, whatever the route says
 	Fail         string   `json:"fail,omitempty"`          // FailIntrospect or FailClosed, when the view is stale
@@ -104,7 +105,7 @@ func (p Policy) Check() error {
 
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
-	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.SingleUse && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
+	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.FreshClaims && !d.SingleUse && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
@@ -112,6 +113,7 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both = d
 	both.MaxAge = shorter(d.MaxAge, other.MaxAge)
 	both.MaxStaleness = shorter(d.MaxStaleness, other.MaxStaleness)
+	both.FreshClaims = d.FreshClaims || other.FreshClaims
 	both.SingleUse = d.SingleUse || other.SingleUse
 	both.Registry = d.Registry || other.Registry
 	if other.Fail == FailClosed || d.Fail == "" {

@@ -153,7 +153,7 @@ func (s *Server) assemble() error {
 	})
 	s.accounts, err = accounts.New(accounts.Config{
 		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
-		SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword,
+		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword,
 		Limits: accounts.Limits{
 			AccountFailures: cfg.SignIn.AccountFailures, AddressFailures: cfg.SignIn.AddressFailures, Ceiling: cfg.SignIn.Ceiling,
 			Delay: cfg.SignIn.Delay, MaxDelay: cfg.SignIn.MaxDelay, Window: cfg.SignIn.Window,

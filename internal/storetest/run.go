@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"LogLive", testLogLive},
 		{"LogWait", testLogWait},
 		{"LogUnderLoad", testLogUnderLoad},
+		{"ChangeClaims", testChangeClaims},
 		{"Policies", testPolicies},
 		{"PolicyLog", testPolicyLog},
 		{"PolicyRace", testPolicyRace},

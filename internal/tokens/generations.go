@@ -116,7 +116,11 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, scope, s.lifetime(client))
+	version, err := s.versionOf(ctx, g)
+	if err != nil {
+		return Issued{}, err
+	}
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -145,7 +149,11 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 // recomputed, and a new access token. With predecessor set, the presented one
 // was older than the current, and a presenter from another context is noted.
 func (s *Service) again(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context, predecessor bool) (Issued, error) {
-	token, row, err := s.accessToken(g, scope, s.lifetime(client))
+	version, err := s.versionOf(ctx, g)
+	if err != nil {
+		return Issued{}, err
+	}
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version)
 	if err != nil {
 		return Issued{}, err
 	}

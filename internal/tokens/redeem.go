@@ -52,7 +52,11 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 		g.ExpiresAt = minTime(g.ExpiresAt, now.Add(s.cfg.MaxLifetime))
 		g.IdleUntil = g.ExpiresAt
 	}
-	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client))
+	version, err := s.versionOf(ctx, g)
+	if err != nil {
+		return Issued{}, err
+	}
+	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client), version)
 	if err != nil {
 		return Issued{}, err
 	}

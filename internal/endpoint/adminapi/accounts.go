@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/jetonhq/jeton/admin"
+	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
@@ -40,6 +41,36 @@ func (h *handler) listAccounts(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) showAccount(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.cfg.Accounts.Find(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, provision.WireAccount(a))
+}
+
+func (h *handler) updateAccount(w http.ResponseWriter, r *http.Request) error {
+	why, err := reason(r)
+	if err != nil {
+		return err
+	}
+	var u admin.AccountUpdate
+	if err := decode(w, r, &u); err != nil {
+		return err
+	}
+	a, err := h.cfg.Accounts.Find(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return err
+	}
+	p := accounts.ProfileOf(a)
+	if u.Name != nil {
+		p.Name = *u.Name
+	}
+	if u.Email != nil && *u.Email != p.Email {
+		p.Email, p.EmailVerified = *u.Email, false
+	}
+	if u.EmailVerified != nil {
+		p.EmailVerified = *u.EmailVerified
+	}
+	a, err = h.cfg.Accounts.UpdateProfile(r.Context(), operator(), a.ID, p, why)
 	if err != nil {
 		return err
 	}

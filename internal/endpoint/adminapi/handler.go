@@ -84,6 +84,7 @@ func (h *handler) routes() map[string]call {
 		"POST accounts":                   h.createAccount,
 		"GET accounts":                    h.listAccounts,
 		"GET accounts/{account}":          h.showAccount,
+		"PATCH accounts/{account}":        h.updateAccount,
 		"POST accounts/{account}/disable": h.disableAccount,
 		"POST accounts/{account}/enable":  h.enableAccount,
 
