@@ -146,6 +146,8 @@ func kinds(messages []revocation.Message) string {
 			names = append(names, "delta")
 		case revocation.Heartbeat:
 			names = append(names, "heartbeat")
+		case revocation.Other:
+			names = append(names, "other")
 		}
 	}
 	return strings.Join(slices.Compact(names), " ")
@@ -211,6 +213,3 @@ func eventually(t testing.TB, what string, limit time.Duration, holds func() boo
 		time.Sleep(5 * time.Millisecond)
 	}
 }
-
-// drain reads a stream to its end.
-func (s *subscriber) drain() { _, _ = io.Copy(io.Discard, s.response.Body) }

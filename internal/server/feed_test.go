@@ -169,7 +169,7 @@ func TestFeed_HeartbeatsGoOnInAStreamOfEntries(t *testing.T) {
 			beats = append(beats, time.Now())
 		case revocation.Delta:
 			deltas++
-		case revocation.SnapshotPart:
+		case revocation.SnapshotPart, revocation.Other:
 		}
 	}
 	stop()

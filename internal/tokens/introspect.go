@@ -149,7 +149,7 @@ func reasonOfKind(k authority.Kind) string {
 		return ReasonSessionEnded
 	case authority.KindKey:
 		return ReasonKeyRevoked
-	case authority.KindToken, authority.KindGrant:
+	case authority.KindToken, authority.KindGrant, authority.KindPolicy, authority.KindGrantStale:
 	}
 	return ReasonRevoked
 }
