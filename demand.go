@@ -34,6 +34,7 @@ const (
 	demandUses
 	demandRequest
 	demandFresh
+	demandQueryToken
 	demandRegistry    // of a policy: undoes demandSkipRegistry
 	demandUnsupported // of a policy: nobody passes
 )
@@ -94,6 +95,9 @@ type rule struct {
 	fail         FailMode
 	maxStaleness time.Duration
 	fresh        bool // claims
+	query        queryToken
+	presented    string // the token that was in the query
+	subject      string // what the URL says whose it is
 	uses         usesDemand
 	request      *http.Request // nil outside of HTTP
 }
@@ -119,6 +123,8 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.maxStaleness = d.span
 		case demandFresh:
 			r.fresh = true
+		case demandQueryToken:
+			r.query = queryToken{d.names[0], d.names[1]}
 		case demandUses:
 			r.uses = max(r.uses, countedUses)
 		case demandSingleUse:
@@ -133,6 +139,9 @@ func (g *Guard) rule(demands []Demand) rule {
 
 // meets holds a good token against the demands.
 func (r *rule) meets(t *Token, now instant) *Refusal {
+	if r.presented != "" && r.subject != t.Subject {
+		return refuse(ReasonWrongSubject)
+	}
 	if refusal := r.meet(r.demands, t, now); refusal != nil || r.more == nil {
 		return refusal
 	}

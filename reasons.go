@@ -12,6 +12,7 @@ import (
 const (
 	ReasonMissingToken         = "missing_token"
 	ReasonMalformedRequest     = "malformed_request"
+	ReasonTokenInURL           = "token_in_url"
 	ReasonMalformed            = jwt.ReasonMalformed
 	ReasonWrongType            = jwt.ReasonWrongType
 	ReasonWrongAlgorithm       = jwt.ReasonWrongAlgorithm
@@ -32,6 +33,7 @@ const (
 	ReasonKeyRevoked           = "key_revoked"
 	ReasonUnknownToken         = "unknown_token"
 	ReasonInsufficientScope    = "insufficient_scope"
+	ReasonWrongSubject         = "wrong_subject"
 	ReasonWrongClient          = "wrong_client"
 	ReasonWrongURL             = "wrong_url"
 	ReasonNoUsesLeft           = "no_uses_left"
@@ -59,6 +61,9 @@ var reasons = []Reason{
 	{ReasonMalformedRequest, http.StatusBadRequest, oauth.InvalidRequest,
 		"There is more than one Authorization header, or it is not of the form Bearer, space, token.",
 		"Mend the client; another token will not help."},
+	{ReasonTokenInURL, http.StatusBadRequest, oauth.InvalidRequest,
+		"The token is in the query of the URL, where this route does not take it.",
+		"Send it as Authorization: Bearer. It may have been logged on the way: get a new one."},
 	{ReasonMalformed, http.StatusUnauthorized, oauth.InvalidToken,
 		"The token is not a signed JWT, or a claim has the wrong form.",
 		"Send the access token unchanged; an ID token or a refresh token is not for APIs."},
@@ -116,6 +121,9 @@ var reasons = []Reason{
 	{ReasonInsufficientScope, http.StatusForbidden, oauth.InsufficientScope,
 		"The token lacks a scope that this route demands.",
 		"Ask for the scopes in the challenge."},
+	{ReasonWrongSubject, http.StatusForbidden, oauth.AccessDenied,
+		"The token is in the URL, and the URL is not about the token's subject.",
+		"Put the subject of the token into the URL, where the API wants it."},
 	{ReasonWrongClient, http.StatusForbidden, oauth.AccessDenied,
 		"The route is not open to the client the token was issued to.",
 		"Use a client that the route allows."},

@@ -27,6 +27,19 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 		if t := g.policies.table.Load(); t != nil {
 			r = *rt.under(t, cmp.Or(r.request, req))
 		}
+		cache := privateAnswer
+		if req.URL.RawQuery != "" {
+			var refusal *Refusal
+			if req, refusal = r.takeQuery(req); refusal != nil {
+				g.observer.Checked(refusal.Reason, false)
+				g.write(w, refusal, r.scopes())
+				return
+			}
+			if r.presented != "" {
+				cache = inQueryAnswer
+				w.Header().Set("Referrer-Policy", "no-referrer")
+			}
+		}
 		if r.request == nil {
 			r.request = req
 		}
@@ -35,13 +48,16 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 			g.write(w, refusal, r.scopes())
 			return
 		}
-		w.Header()["Cache-Control"] = []string{privateAnswer}
+		w.Header()["Cache-Control"] = []string{cache}
 		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), contextKey{}, token)))
 	})
 }
 
 func (g *Guard) request(req *http.Request, r *rule) (*Token, *Refusal) {
-	text, refusal := extract(req.Header)
+	text, refusal := r.presented, (*Refusal)(nil)
+	if text == "" {
+		text, refusal = extract(req.Header)
+	}
 	if refusal != nil {
 		return g.told(nil, refusal, false)
 	}
@@ -98,7 +114,7 @@ func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
 		return c.String()
 	case ReasonInsufficientScope:
 		c.Scope = strings.Join(scopes, " ")
-	case ReasonWrongClient, ReasonWrongURL, ReasonNotSingleUse:
+	case ReasonWrongClient, ReasonWrongSubject, ReasonWrongURL, ReasonNotSingleUse:
 		return ""
 	}
 	if refusal.Status == http.StatusServiceUnavailable {

@@ -120,7 +120,7 @@ func TestRS_1_QueryAndFormAreNotRead(t *testing.T) {
 			h.ServeHTTP(w, r)
 			return w
 		}
-		if got, want := request("").Header().Get("Jeton-Reason"), ReasonMissingToken; got != want {
+		if got, want := request("").Header().Get("Jeton-Reason"), ReasonTokenInURL; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		if got, want := request("Bearer "+token).Code, http.StatusOK; got != want {
