@@ -15,7 +15,11 @@
 //
 // A stream may live longer than its token. So the token is checked again
 // whenever a message passes, which costs a lookup: after the token has expired
-// or was revoked, no message does.
+// or was revoked, no message does. A token that is good for so many uses cannot
+// open a stream.
+//
+// Central policies go by POST and the full method, for example
+// "POST /reports.v1.Reports/Delete".
 //
 // It is a module of its own so that package jeton needs no other module.
 package jetongrpc

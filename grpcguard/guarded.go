@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/jetonhq/jeton"
+	"github.com/jetonhq/jeton/jwt"
 )
 
 // TrailerReason is the trailer in which a refused call finds why, one of the
@@ -82,7 +84,7 @@ func (g *Guarded) Unary(ctx context.Context, request any, info *grpc.UnaryServer
 	if g.public[info.FullMethod] {
 		return handler(ctx, request)
 	}
-	c, err := g.admit(ctx, info.FullMethod)
+	c, err := g.admit(ctx, info.FullMethod, false)
 	if err != nil {
 		// Fails only where there is no call to answer.
 		_ = grpc.SetTrailer(ctx, trailer(err))
@@ -98,21 +100,36 @@ type credential struct {
 	token   *jeton.Token
 }
 
-func (g *Guarded) admit(ctx context.Context, method string) (credential, error) {
+func (g *Guarded) admit(ctx context.Context, method string, stream bool) (credential, error) {
 	text, err := extract(ctx)
 	if err != nil {
 		return credential{}, err
+	}
+	if stream && counted(text) {
+		return credential{}, unsupported
 	}
 	c := credential{text: &text, demands: g.demandsOf(method)}
 	c.token, err = g.guard.Check(ctx, text, c.demands...)
 	return c, err
 }
 
+// demandsOf is what a method demands, as a request: gRPC sends POST and the full
+// method as the path, and central policies go by that.
 func (g *Guarded) demandsOf(method string) []jeton.Demand {
-	if demands, ok := g.methods[method]; ok {
-		return demands
+	demands, ok := g.methods[method]
+	if !ok {
+		demands = g.demands
 	}
-	return g.demands
+	request := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: method}}
+	return append(slices.Clip(demands), jeton.ForRequest(request))
+}
+
+// counted reports whether a token is good for so many uses. A stream would use
+// it up with its messages. It is asked before the token is verified, so that a
+// refusal burns no use; a token that lies about it is refused all the same.
+func counted(text string) bool {
+	unverified, err := jwt.Parse(text, 0)
+	return err == nil && unverified.Claims.Has("uses")
 }
 
 // extract finds the token (RFC 6750 section 2.1, by the names of gRPC).
@@ -134,7 +151,11 @@ func extract(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-var missingToken, malformedRequest = refusal(jeton.ReasonMissingToken), refusal(jeton.ReasonMalformedRequest)
+var (
+	missingToken     = refusal(jeton.ReasonMissingToken)
+	malformedRequest = refusal(jeton.ReasonMalformedRequest)
+	unsupported      = refusal(jeton.ReasonUnsupported)
+)
 
 // refusal is what the guard says to such a request over HTTP.
 func refusal(code string) error {

@@ -16,7 +16,7 @@ func (g *Guarded) Stream(server any, ss grpc.ServerStream, info *grpc.StreamServ
 		return handler(server, ss)
 	}
 	ctx := ss.Context()
-	c, err := g.admit(ctx, info.FullMethod)
+	c, err := g.admit(ctx, info.FullMethod, true)
 	if err != nil {
 		ss.SetTrailer(trailer(err))
 		return refused(err)
