@@ -275,6 +275,10 @@ func (a *fakeAuthority) feed(ctx context.Context, w *io.PipeWriter, at revocatio
 	defer beat.Stop()
 	for {
 		a.mu.Lock()
+		if a.down { // which of changed and cut was noticed first is a matter of chance
+			a.mu.Unlock()
+			return
+		}
 		var out []byte
 		seq := uint64(len(a.log))
 		var err error
