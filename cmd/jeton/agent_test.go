@@ -64,6 +64,37 @@ func TestAgent(t *testing.T) {
 	if status, _ := post("http://"+address+"/introspect", "any", "wrong", url.Values{"token": {token}}); status != http.StatusUnauthorized {
 		t.Errorf("status %d for a stranger", status)
 	}
+	check := func(uri string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/check?scope=reports:read", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Authorization": "Bearer " + token, "X-Jeton-Secret": callers, "X-Forwarded-Method": "GET", "X-Forwarded-Uri": uri} {
+			r.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Jeton-Reason")
+	}
+	if status, reason := check("/reports/7"); status != http.StatusOK {
+		t.Errorf("check: status %d, %s", status, reason)
+	}
+	// A central policy goes by the request the proxy asks about.
+	lock := launch(t, build(t), nil, "policy", "set", "lock", "--audience", d.Resource.Audience, "--path", "/reports/", "--max-age", "0", "--data", d.data)
+	if code := lock.end(); code != 0 {
+		t.Fatalf("policy set: exit code %d: %s", code, lock.log)
+	}
+	a.eventually("locked", func() bool {
+		status, reason := check("/reports/7?x=1")
+		return status == http.StatusServiceUnavailable && reason == "locked"
+	})
+	if status, reason := check("/else"); status != http.StatusOK {
+		t.Errorf("check elsewhere: status %d, %s", status, reason)
+	}
 	if status, body := post(d.Issuer+"/revoke", d.Clients.Machine.ID, d.Clients.Machine.Secret, url.Values{"token": {token}}); status != http.StatusOK {
 		t.Fatalf("revoke: status %d: %s", status, body)
 	}
