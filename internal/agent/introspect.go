@@ -56,7 +56,7 @@ func (a *Agent) describe(t *jeton.Token) oauth.Introspection {
 		ExpiresAt: c.ExpiresAt, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
 		Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer, ID: c.ID,
 		SessionID: c.SessionID, GrantID: c.GrantID, AuthTime: c.AuthTime, ACR: c.ACR, AMR: c.AMR,
-		Actor: c.Actor,
+		Actor: c.Actor, URL: c.URL, URLHash: c.URLHash, Method: c.Method, Uses: c.Uses,
 	}
 }
 

@@ -221,7 +221,7 @@ func proxied(t *testing.T, command func(*testing.T, string, world) *exec.Cmd) {
 		{name: "spoofed identity and no token", path: "/reports", header: spoofed, status: 401, reason: "missing_token", challenge: "Bearer"},
 		{name: "no token", path: "/reports", status: 401, reason: "missing_token", challenge: "Bearer"},
 		{name: "no token, any route", path: "/else", status: 401, reason: "missing_token", challenge: "Bearer"},
-		{name: "token in the query", path: "/reports?access_token=" + reader, status: 401, reason: "missing_token", challenge: "Bearer"},
+		{name: "token in the query", path: "/reports?access_token=" + reader, status: 401, reason: "token_in_url", challenge: "Bearer"},
 		{name: "another scheme", path: "/reports", header: http.Header{"Authorization": {"Basic YTpi"}}, status: 401, reason: "missing_token", challenge: "Bearer"},
 		{name: "no token after the scheme", path: "/reports", header: http.Header{"Authorization": {"Bearer a b"}}, status: 401, reason: "malformed_request", challenge: "invalid_request"},
 		{name: "garbage", path: "/reports", header: with("garbage", nil), status: 401, reason: "malformed", challenge: "invalid_token"},
