@@ -194,6 +194,7 @@ func TestUses_GivenUp(t *testing.T) {
 		gone := make([]context.CancelFunc, 0, 4)
 		u := func(ctx context.Context) { _, _ = g.Check(ctx, token) }
 		u(context.Background())
+		synctest.Wait()     // its round trip has landed
 		g.counter.mu.Lock() // as if all round trips were under way
 		g.counter.flying = maxTrips
 		g.counter.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -367,10 +368,10 @@ func TestFollower_AnotherIncarnationForcesASnapshot(t *testing.T) {
 
 func TestFollower_StalledConnectionMakesTheViewStale(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *authority) {
-		stalled := false
+		var stalled atomic.Bool
 		a.fault = func(n int, body io.ReadCloser) io.ReadCloser {
 			return &rewrite{ReadCloser: body, event: func(_ int, e string) string {
-				if stalled {
+				if stalled.Load() {
 					return ""
 				}
 				return e
@@ -379,7 +380,7 @@ func TestFollower_StalledConnectionMakesTheViewStale(t *testing.T) {
 		fo := follow(t, a, nil)
 		defer fo.stop()
 		fo.converges(a, time.Second)
-		stalled = true
+		stalled.Store(true)
 		time.Sleep(2100 * time.Millisecond)
 		synctest.Wait()
 		if !fo.view.Stale(2 * time.Second) {
@@ -388,7 +389,7 @@ func TestFollower_StalledConnectionMakesTheViewStale(t *testing.T) {
 		if streams, _ := a.counts(); streams != 2 && fo.State() != Waiting {
 			t.Errorf("streams %d, state %v: no new attempt", streams, fo.State())
 		}
-		stalled = false
+		stalled.Store(false)
 		fo.converges(a, 10*time.Second)
 	})
 }

@@ -333,7 +333,7 @@ func TestAT_1_AT_2_AccessTokensAreRFC9068(t *testing.T) {
 	s := w.session(w.person)
 	check(w.signedIn("web", in(s), scope("openid", "read")).text("access_token"), map[string]any{
 		"iss": w.issuer, "sub": w.person.Subject(), "aud": api, "client_id": "web", "scope": "openid read", "iat": now, "exp": now + 300,
-		"sid": s.ID.String(), "auth_time": now, "amr": []any{"pwd"},
+		"sid": s.ID.String(), "auth_time": now, "amr": []any{"pwd"}, "ver": 1.0,
 	})
 	check(w.machine(), map[string]any{
 		"iss": w.issuer, "sub": "machine", "aud": api, "client_id": "machine", "scope": "read write", "iat": now, "exp": now + 300,
@@ -341,7 +341,7 @@ func TestAT_1_AT_2_AccessTokensAreRFC9068(t *testing.T) {
 	// A grant for offline access outlives the session, so its tokens do not name it.
 	check(w.signedIn("web", in(s), scope("read", "offline_access")).text("access_token"), map[string]any{
 		"iss": w.issuer, "sub": w.person.Subject(), "aud": api, "client_id": "web", "scope": "read offline_access", "iat": now, "exp": now + 300,
-		"auth_time": now, "amr": []any{"pwd"},
+		"auth_time": now, "amr": []any{"pwd"}, "ver": 1.0,
 	})
 }
 
