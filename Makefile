@@ -33,9 +33,7 @@ cover: packages
 	go tool cover -func=cover.out | tail -n 1
 
 fuzz:
-	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
-		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | cut -c6-); do \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); done; done
+	@scripts/fuzz $(FUZZTIME)
 
 lint: $(LINT)
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "gofmt would change: $$files"; exit 1; }
