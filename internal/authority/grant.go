@@ -21,6 +21,10 @@ type Grant struct {
 	AMR       []string
 	Nonce     string // of the authorization request
 
+	// KeyThumbprint is the DPoP key that its refresh tokens are bound to (RFC 9449
+	// section 5), "" for none. The key of a confidential client is not in it.
+	KeyThumbprint string
+
 	// Refresh generations. HasRefresh is false for grants without a refresh token.
 	HasRefresh bool
 	Generation uint32
@@ -83,21 +87,22 @@ type Use struct {
 // it, creating the grant and registering the first token are one commit, and a
 // replay must find the grant that the code made.
 type Code struct {
-	ID          secret.ID
-	Digest      [32]byte // SHA-256 of the whole code
-	ClientID    string
-	AccountID   secret.ID
-	SessionID   secret.ID
-	RedirectURI string
-	Challenge   string // S256; "" when none was sent
-	Scope       []string
-	Audience    []string
-	Nonce       string
-	AuthTime    time.Time
-	ACR         string
-	AMR         []string
-	Context     Context
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-	GrantID     secret.ID // set once it was redeemed
+	ID            secret.ID
+	Digest        [32]byte // SHA-256 of the whole code
+	ClientID      string
+	AccountID     secret.ID
+	SessionID     secret.ID
+	RedirectURI   string
+	Challenge     string // S256; "" when none was sent
+	KeyThumbprint string // dpop_jkt: the DPoP key whose owner alone may redeem it; "" for any
+	Scope         []string
+	Audience      []string
+	Nonce         string
+	AuthTime      time.Time
+	ACR           string
+	AMR           []string
+	Context       Context
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+	GrantID       secret.ID // set once it was redeemed
 }

@@ -211,6 +211,7 @@ type EventFilter struct {
 // Swept says what one slice of upkeep removed.
 type Swept struct {
 	Tokens, Codes, Grants, Sessions, LogEntries, Events int
+	Tickets                                             int
 	Batches                                             int  // answers and requests
 	More                                                bool // another slice would find work
 }
@@ -237,6 +238,7 @@ type Store interface {
 	RevocationStore
 	KeyStore
 	PolicyStore
+	TicketStore
 	EventStore
 	Maintainer
 }

@@ -111,7 +111,7 @@ func (w *world) newCode(s authority.Session, client string) authority.Code {
 	return authority.Code{
 		ID: w.id(), Digest: secret.Digest("code"), ClientID: client, AccountID: s.AccountID, SessionID: s.ID,
 		RedirectURI: "https://app.example.com/cb", Challenge: "challenge", Scope: []string{"openid", "reports:read"},
-		Audience: []string{"https://api.example.com"}, Nonce: "nonce", AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR,
+		Audience: []string{"https://api.example.com"}, Nonce: "nonce", KeyThumbprint: "thumbprint", AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR,
 		Context: s.First, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Minute),
 	}
 }
@@ -128,6 +128,7 @@ func (w *world) newGrant(c authority.Code, offline bool) authority.Grant {
 	g := authority.Grant{
 		ID: w.id(), Type: "authorization_code", ClientID: c.ClientID, AccountID: c.AccountID, SessionID: c.SessionID,
 		Scope: c.Scope, Audience: c.Audience, AuthTime: c.AuthTime, ACR: c.ACR, AMR: c.AMR, Nonce: c.Nonce,
+		KeyThumbprint: c.KeyThumbprint,
 		HasRefresh: true, Salt: [16]byte(secret.Bytes(16)), RefreshKey: "refresh-1", Policy: authority.RefreshTolerant,
 		RotatedAt: w.now, Steps: []time.Time{w.now}, First: c.Context, Last: c.Context, CreatedAt: w.now, LastUsed: w.now,
 		IdleUntil: w.now.Add(7 * day), ExpiresAt: w.now.Add(30 * day),
@@ -273,7 +274,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 	for range 10_000 {
 		s, err := w.store.Sweep(context.Background(), w.now, keepEvents, limit)
 		w.must(err)
-		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events} {
+		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events, s.Tickets} {
 			if n > limit {
 				w.Fatalf("a slice removed %d rows of a kind, want at most %d: %+v", n, limit, s)
 			}
@@ -284,6 +285,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 		total.Sessions += s.Sessions
 		total.LogEntries += s.LogEntries
 		total.Events += s.Events
+		total.Tickets += s.Tickets
 		if !s.More {
 			return total
 		}

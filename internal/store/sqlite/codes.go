@@ -11,13 +11,13 @@ import (
 
 const (
 	codeColumns = `id, digest, client_id, account_id, session_id, redirect_uri, challenge, scope, audience, nonce,
-auth_time, acr, amr, network, agent, created_at, expires_at, grant_id`
+auth_time, acr, amr, network, agent, created_at, expires_at, grant_id, dpop_jkt`
 
 	sqlCode = `SELECT ` + codeColumns + ` FROM codes WHERE id = ?1`
 
 	sqlInsertCode = `
 INSERT INTO codes (` + codeColumns + `)
-SELECT ?1, ?2, ?3, ?4, id, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18
+SELECT ?1, ?2, ?3, ?4, id, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19
 FROM sessions
 WHERE id = ?5 AND ended_at IS NULL AND expires_at > ?16 AND idle_until > ?16
 ON CONFLICT DO NOTHING`
@@ -41,7 +41,7 @@ func (s *Store) CreateCode(ctx context.Context, c authority.Code, consent *autho
 	return s.write(ctx, "create code", func(t *tx) error {
 		n, err := t.exec(sqlInsertCode, c.ID[:], c.Digest[:], c.ClientID, c.AccountID[:], c.SessionID[:], c.RedirectURI,
 			c.Challenge, list(c.Scope), list(c.Audience), c.Nonce, millis(c.AuthTime), c.ACR, list(c.AMR),
-			c.Context.Network, c.Context.UserAgent, millis(c.CreatedAt), millis(c.ExpiresAt), blob(c.GrantID))
+			c.Context.Network, c.Context.UserAgent, millis(c.CreatedAt), millis(c.ExpiresAt), blob(c.GrantID), c.KeyThumbprint)
 		if err != nil {
 			return err
 		}
@@ -125,6 +125,6 @@ func scanCode(r row) (authority.Code, error) {
 	err := r.Scan((*idColumn)(&c.ID), bytesColumn(c.Digest[:]), &c.ClientID, (*idColumn)(&c.AccountID),
 		(*idColumn)(&c.SessionID), &c.RedirectURI, &c.Challenge, (*listColumn)(&c.Scope), (*listColumn)(&c.Audience),
 		&c.Nonce, (*timeColumn)(&c.AuthTime), &c.ACR, (*listColumn)(&c.AMR), &c.Context.Network, &c.Context.UserAgent,
-		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.ExpiresAt), (*idColumn)(&c.GrantID))
+		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.ExpiresAt), (*idColumn)(&c.GrantID), &c.KeyThumbprint)
 	return c, err
 }

@@ -101,7 +101,7 @@ func TestStatements_UseAnIndex(t *testing.T) {
 			if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, words[0]) {
 				return
 			}
-			args := make([]any, 33)
+			args := make([]any, 64)
 			for len(args) > 0 && !strings.Contains(text, "?"+strconv.Itoa(len(args))) {
 				args = args[:len(args)-1]
 			}
