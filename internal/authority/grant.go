@@ -48,6 +48,7 @@ type Grant struct {
 	ExpiresAt time.Time // absolute
 	EndedAt   time.Time // zero while live
 	EndReason string
+	EndCode   string // stable, for clients: see Revocation.Code
 }
 
 // Live reports whether tokens may be made under the grant at now.

@@ -53,9 +53,37 @@ type Revocation struct {
 	BrowserAll   bool     // with Session: the account's grants of public clients made in that session end too, offline ones included
 
 	Reason string
+	Code   string // stable, told to clients whose grants end; "" is what fits the target
 	Now    time.Time
 	Until  time.Time // Now + the longest access-token lifetime; for Token its own expiry
 	Event  Event
+}
+
+// Stable codes of why a grant ended, beside those that the packages above name.
+const (
+	EndedRevoked  = "revoked"
+	EndedSession  = "session_ended"
+	EndedAccount  = "account_disabled"
+	EndedConsent  = "consent_withdrawn"
+	EndedPassword = "password_changed"
+)
+
+// EndCode is the stable code of the grants that end: Code, or what fits the
+// target.
+func (r Revocation) EndCode() string {
+	switch {
+	case r.Code != "":
+		return r.Code
+	case r.Update != nil && r.Update.Disabled:
+		return EndedAccount
+	case r.Update != nil:
+		return EndedPassword
+	case !r.Session.IsZero(), !r.Account.IsZero():
+		return EndedSession
+	case r.Consent != nil:
+		return EndedConsent
+	}
+	return EndedRevoked
 }
 
 // Revoker ends things on behalf of the packages that own people and clients.

@@ -72,7 +72,7 @@ func testRevokeGrant(w *world) {
 	w.endsOnce("grant", authority.Revocation{Grant: g.ID}, grantName(g))
 	got, err := w.store.Grant(w.Context(), g.ID)
 	w.must(err)
-	g.EndedAt, g.EndReason = w.now, "test"
+	g.EndedAt, g.EndReason, g.EndCode = w.now, "test", authority.EndedRevoked
 	w.same("ended grant", got, g)
 	w.wantEnded("its neighbour", other.ID, false)
 	w.wantEntries("unknown grant", w.revoke(authority.Revocation{Grant: w.id()}))
@@ -89,6 +89,7 @@ func testRevokeSession(w *world) {
 	offline, elsewhere := w.grant(s, "app", true), w.grant(other, "app", false)
 	w.endsOnce("session", authority.Revocation{Session: s.ID}, append([]string{sessionName(s)}, inOrder(a, b)...)...)
 	w.wantEnded("bound", a.ID, true)
+	w.wantEndCode("bound", a.ID, authority.EndedSession)
 	w.wantEnded("offline", offline.ID, false)
 	w.wantEnded("elsewhere", elsewhere.ID, false)
 	w.wantEntries("unknown session", w.revoke(authority.Revocation{Session: w.id()}))
@@ -153,6 +154,7 @@ func testRevokeWithUpdate(w *world) {
 
 	a.Disabled, a.PasswordHash = true, "other"
 	w.endsOnce("disabled", authority.Revocation{Account: a.ID, Update: &a}, sessionName(s), grantName(g))
+	w.wantEndCode("disabled", g.ID, authority.EndedAccount)
 	a.Version++
 	got, err = w.store.Account(ctx, a.ID)
 	w.must(err)
@@ -219,6 +221,7 @@ func testRevokeConsent(w *world) {
 	a, b := w.grant(ada, "app", false), w.grant(ada, "app", true)
 	otherApp, otherPerson := w.grant(ada, "other", false), w.grant(bob, "app", false)
 	w.endsOnce("consent", authority.Revocation{Consent: &mine}, inOrder(a, b)...)
+	w.wantEndCode("consent withdrawn", b.ID, authority.EndedConsent)
 	_, err := w.store.Consent(ctx, ada.AccountID, "app")
 	w.want("consent", err, authority.ErrNotFound)
 	w.wantEnded("another app", otherApp.ID, false)

@@ -219,6 +219,16 @@ func (w *world) wantEnded(what string, grant secret.ID, ended bool) {
 	}
 }
 
+// wantEndCode compares what clients are told of why a grant ended.
+func (w *world) wantEndCode(what string, grant secret.ID, want string) {
+	w.Helper()
+	g, err := w.store.Grant(w.Context(), grant)
+	w.must(err)
+	if g.EndCode != want {
+		w.Errorf("%s: got end code %q, want %q", what, g.EndCode, want)
+	}
+}
+
 // wantRegistered compares which of the tokens have a row.
 func (w *world) wantRegistered(what string, want bool, tokens ...authority.Token) {
 	w.Helper()

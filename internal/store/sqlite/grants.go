@@ -12,7 +12,8 @@ import (
 const (
 	grantColumns = `id, type, client_id, account_id, session_id, scope, audience, auth_time, acr, amr, nonce,
 has_refresh, generation, salt, refresh_key, policy, rotated_at, steps, replays, replay_generation, stale,
-first_network, first_agent, last_network, last_agent, created_at, last_used, idle_until, expires_at, ended_at, end_reason, dpop_jkt`
+first_network, first_agent, last_network, last_agent, created_at, last_used, idle_until, expires_at, ended_at, end_reason, dpop_jkt,
+end_code`
 
 	sqlGrant = `SELECT ` + grantColumns + ` FROM grants WHERE id = ?1`
 
@@ -29,7 +30,7 @@ SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND account_id = 
 	sqlInsertGrant = `
 INSERT INTO grants (` + grantColumns + `, made_in, sweep_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-        ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)
+        ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
 ON CONFLICT DO NOTHING`
 
 	sqlStanding = `
@@ -37,7 +38,7 @@ SELECT ` + grantColumns + ` FROM grants
 WHERE client_id = ?1 AND type = 'client_credentials' AND ended_at IS NULL AND expires_at > ?2 AND idle_until > ?2`
 	// An expired standing grant still holds the place of the next one.
 	sqlEndExpiredStanding = `
-UPDATE grants SET ended_at = ?2, end_reason = 'expired'
+UPDATE grants SET ended_at = ?2, end_reason = 'expired', end_code = 'refresh_expired'
 WHERE client_id = ?1 AND type = 'client_credentials' AND ended_at IS NULL AND (expires_at <= ?2 OR idle_until <= ?2)`
 
 	// sqlRotate follows an insert under the same conditions in the same transaction.
@@ -168,7 +169,7 @@ func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
 		g.Salt[:], g.RefreshKey, string(g.Policy), millis(g.RotatedAt), timesText(g.Steps),
 		g.Replays, int64(g.ReplayGeneration), flag(g.Stale),
 		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, millis(g.CreatedAt), millis(g.LastUsed),
-		millis(g.IdleUntil), millis(g.ExpiresAt), endMillis(g.EndedAt), g.EndReason, g.KeyThumbprint,
+		millis(g.IdleUntil), millis(g.ExpiresAt), endMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
 		blob(madeIn), sweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
 	if err != nil {
 		return err
@@ -186,6 +187,6 @@ func scanGrant(r row) (authority.Grant, error) {
 		&g.Nonce, &g.HasRefresh, &g.Generation, bytesColumn(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
 		(*timeColumn)(&g.RotatedAt), (*timesColumn)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
 		&g.Last.Network, &g.Last.UserAgent, (*timeColumn)(&g.CreatedAt), (*timeColumn)(&g.LastUsed),
-		(*timeColumn)(&g.IdleUntil), (*timeColumn)(&g.ExpiresAt), (*timeColumn)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint)
+		(*timeColumn)(&g.IdleUntil), (*timeColumn)(&g.ExpiresAt), (*timeColumn)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
 	return g, err
 }

@@ -12,15 +12,15 @@ import (
 
 const (
 	endGrants = `
-UPDATE grants SET ended_at = ?2, end_reason = ?3, sweep_at = min(sweep_at, ?4)
+UPDATE grants SET ended_at = ?2, end_reason = ?3, sweep_at = min(sweep_at, ?4), end_code = ?5
 WHERE ended_at IS NULL AND `
 
 	sqlEndGrant           = endGrants + `id = ?1 RETURNING id`
 	sqlEndGrantsOfSession = endGrants + `made_in = ?1 AND session_id = ?1 RETURNING id`
-	sqlEndGrantsOfAccount = endGrants + `account_id = ?1 AND (?5 IS NULL OR session_id IS NOT ?5) RETURNING id`
+	sqlEndGrantsOfAccount = endGrants + `account_id = ?1 AND (?6 IS NULL OR session_id IS NOT ?6) RETURNING id`
 	sqlEndGrantsOfClient  = endGrants + `client_id = ?1 RETURNING id`
 	// The plus keeps the engine from walking all grants of a popular client.
-	sqlEndGrantsOfPair = endGrants + `account_id = ?1 AND +client_id = ?5 RETURNING id`
+	sqlEndGrantsOfPair = endGrants + `account_id = ?1 AND +client_id = ?6 RETURNING id`
 	// Grants of public clients made in a session, by the account whose session it is.
 	sqlEndGrantsOfBrowser = endGrants + `made_in = ?1
 AND account_id = (SELECT account_id FROM sessions WHERE id = ?1)
@@ -199,7 +199,7 @@ func (e *ending) consent() error {
 
 // grants ends the live grants that the statement picks and logs each.
 func (e *ending) grants(text string, target any, more ...any) error {
-	args := append([]any{target, millis(e.r.Now), e.r.Reason, millis(e.r.Now.Add(keepEnded))}, more...)
+	args := append([]any{target, millis(e.r.Now), e.r.Reason, millis(e.r.Now.Add(keepEnded)), e.r.EndCode()}, more...)
 	ended, err := e.tx.ids(text, args...)
 	if err != nil {
 		return err
