@@ -68,5 +68,6 @@ type Resource struct {
 	ClientID  string
 	Name      string
 	Scope     []string // scopes it understands
+	Ring      string   // the ring of shared secrets that signs tokens for it (HS256); empty: the access ring
 	CreatedAt time.Time
 }

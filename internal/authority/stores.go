@@ -237,6 +237,7 @@ type Store interface {
 	Registry
 	RevocationStore
 	KeyStore
+	SealStore
 	PolicyStore
 	TicketStore
 	EventStore

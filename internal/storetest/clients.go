@@ -112,7 +112,7 @@ func testResources(w *world) {
 	w.must(err)
 	w.same("of nobody", none, []authority.Resource{})
 
-	a.Name, a.Scope, a.ClientID = "Other", nil, "two"
+	a.Name, a.Scope, a.ClientID, a.Ring = "Other", nil, "two", "fleet"
 	w.must(w.store.PutResource(ctx, a, w.event(authority.EventResourceUpdated)))
 	got, err := w.store.Resource(ctx, a.Audience)
 	w.must(err)

@@ -13,7 +13,7 @@ const (
 	clientColumns = `id, name, auth_method, secrets, grant_types, redirect_uris, post_logout_redirect_uris, scope, audience,
 first_party, native, without_pkce, id_token_alg, access_lifetime, refresh_idle, refresh_absolute, refresh_policy,
 revoke_shared, disabled, version, created_at, updated_at, mint, dpop_bound`
-	resourceColumns = `audience, client_id, name, scope, created_at`
+	resourceColumns = `audience, client_id, name, scope, created_at, ring`
 
 	sqlClient  = `SELECT ` + clientColumns + ` FROM clients WHERE id = ?1`
 	sqlClients = `SELECT ` + clientColumns + ` FROM clients WHERE id > ?1 ORDER BY id LIMIT ?2`
@@ -36,9 +36,9 @@ WHERE id = ?1 AND version = ?20`
 	sqlDeleteClientCodes    = `DELETE FROM codes WHERE client_id = ?1`
 
 	sqlPutResource = `
-INSERT INTO resources (` + resourceColumns + `) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO resources (` + resourceColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (audience) DO UPDATE
-SET client_id = excluded.client_id, name = excluded.name, scope = excluded.scope, created_at = excluded.created_at`
+SET client_id = excluded.client_id, name = excluded.name, scope = excluded.scope, created_at = excluded.created_at, ring = excluded.ring`
 	sqlResource       = `SELECT ` + resourceColumns + ` FROM resources WHERE audience = ?1`
 	sqlResourceOf     = `SELECT ` + resourceColumns + ` FROM resources WHERE client_id = ?1 ORDER BY audience`
 	sqlResources      = `SELECT ` + resourceColumns + ` FROM resources ORDER BY audience`
@@ -93,7 +93,7 @@ func updateClient(t *tx, c authority.Client) error {
 // PutResource implements authority.ClientStore.
 func (s *Store) PutResource(ctx context.Context, r authority.Resource, e authority.Event) error {
 	return s.write(ctx, "put resource", func(t *tx) error {
-		_, err := t.exec(sqlPutResource, r.Audience, r.ClientID, r.Name, list(r.Scope), millis(r.CreatedAt))
+		_, err := t.exec(sqlPutResource, r.Audience, r.ClientID, r.Name, list(r.Scope), millis(r.CreatedAt), r.Ring)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func scanClient(r row) (authority.Client, error) {
 
 func scanResource(r row) (authority.Resource, error) {
 	var v authority.Resource
-	err := r.Scan(&v.Audience, &v.ClientID, &v.Name, (*listColumn)(&v.Scope), (*timeColumn)(&v.CreatedAt))
+	err := r.Scan(&v.Audience, &v.ClientID, &v.Name, (*listColumn)(&v.Scope), (*timeColumn)(&v.CreatedAt), &v.Ring)
 	return v, err
 }
 

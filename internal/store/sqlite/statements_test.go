@@ -67,9 +67,13 @@ var smallTables = map[string][]string{
 	"sqlKeys":      {"keys"},
 	"sqlKeyActive": {"keys"},
 	"sqlResources": {"resources"},
-	"sqlPolicies":  {"policies"},
-	"sqlLive":      {"r", "revocations", "policies"}, // the log holds little else than live entries
-	"sqlOldestLog": {"revocations"},
+	// A handful: one for each change of the data key that is not finished yet.
+	"sqlDataKeys":      {"data_keys"},
+	"sqlNewestDataKey": {"data_keys"},
+	"sqlKeysSealedBy":  {"keys"},
+	"sqlPolicies":      {"policies"},
+	"sqlLive":          {"r", "revocations", "policies"}, // the log holds little else than live entries
+	"sqlOldestLog":     {"revocations"},
 	// The array of ids that was asked for.
 	"sqlTokenStates": {"j"},
 	// Pages in key order, limited.
