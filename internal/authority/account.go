@@ -46,13 +46,6 @@ func (s Session) Live(now time.Time) bool {
 	return s.EndedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.IdleUntil)
 }
 
-// Context is where a request came from. Network is the /24 or /56 prefix of
-// the address, never the whole address.
-type Context struct {
-	Network   string
-	UserAgent string
-}
-
 // Consent is what an account allows a client: one row per pair.
 type Consent struct {
 	AccountID secret.ID

@@ -27,6 +27,8 @@ type Client struct {
 	RefreshAbsolute time.Duration // 0 means the authority's default
 	RefreshPolicy   RefreshPolicy // "" means standard
 	RevokeShared    bool          // end a grant whose refresh token two parties use in turn; otherwise only notify
+	IP              IPMode        // "" means flag
+	IPRefresh       bool          // IPEnforce goes for refresh tokens too: whoever moves signs in again
 	DPoPBound       bool          // gets only tokens that are bound to a key (dpop_bound_access_tokens, RFC 9449 section 5.2)
 
 	Mint *MintPolicy // nil: it mints nothing, and restricts no tokens

@@ -26,6 +26,9 @@ const (
 	EventRefreshShared      EventType = "refresh_token_shared"
 	EventRefreshFromFuture  EventType = "refresh_token_ahead" // generation ahead of the row: a restored backup?
 	EventForgedToken        EventType = "forged_token"
+	EventContextChanged     EventType = "context_changed" // Reason: one of Changed…
+	EventNewDevice          EventType = "new_device"      // Reason: one of Changed…
+	EventBruteForce         EventType = "brute_force"
 	EventAccountCreated     EventType = "account_created"
 	EventAccountUpdated     EventType = "account_updated"
 	EventAccountDisabled    EventType = "account_disabled"

@@ -54,6 +54,9 @@ type SessionStore interface {
 	// TouchSession moves LastSeen, IdleUntil and Last of a live session; a
 	// session that ended meanwhile is left alone and ErrEnded returned.
 	TouchSession(ctx context.Context, s Session) error
+	// MoveSession is TouchSession for a use from elsewhere: it writes the event in
+	// the same commit, and only if Last is still was. ErrConflict: it is not.
+	MoveSession(ctx context.Context, s Session, was Context, e Event) error
 	Sessions(ctx context.Context, account secret.ID, p Page) ([]Session, error) // zero account: all; by id
 }
 
@@ -72,6 +75,7 @@ type GrantTouch struct {
 	Last             Context
 	Replays          int
 	ReplayGeneration uint32
+	Event            *Event // written in the same commit, if there is one
 }
 
 // Redemption turns a code into a grant with its first token.
@@ -95,6 +99,7 @@ type Rotation struct {
 	IdleUntil  time.Time
 	Last       Context
 	Steps      []time.Time // as Grant.Steps will be
+	Event      *Event      // written in the same commit, if there is one
 }
 
 // GrantStore keeps consents, codes and grants.
@@ -212,7 +217,8 @@ type EventFilter struct {
 type Swept struct {
 	Tokens, Codes, Grants, Sessions, LogEntries, Events int
 	Tickets                                             int
-	Batches                                             int  // answers and requests
+	Batches                                             int // answers and requests
+	Marks                                               int
 	More                                                bool // another slice would find work
 }
 
@@ -232,6 +238,7 @@ type Store interface {
 	AccountStore
 	ClientStore
 	SessionStore
+	ContextStore
 	GrantStore
 	MintStore
 	Registry

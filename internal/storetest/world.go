@@ -284,7 +284,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 	for range 10_000 {
 		s, err := w.store.Sweep(context.Background(), w.now, keepEvents, limit)
 		w.must(err)
-		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events, s.Tickets} {
+		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events, s.Tickets, s.Marks} {
 			if n > limit {
 				w.Fatalf("a slice removed %d rows of a kind, want at most %d: %+v", n, limit, s)
 			}
@@ -296,6 +296,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 		total.LogEntries += s.LogEntries
 		total.Events += s.Events
 		total.Tickets += s.Tickets
+		total.Marks += s.Marks
 		if !s.More {
 			return total
 		}

@@ -142,7 +142,10 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = r.From+1, r.RefreshKey, stored(r.Now), stored(r.Now)
 			g.IdleUntil, g.Last, g.Steps, g.Stale = stored(r.IdleUntil), r.Last, storedAll(r.Steps), false
 		})
-		return err
+		if err != nil || r.Event == nil {
+			return err
+		}
+		return insertEvent(t, *r.Event)
 	})
 }
 
@@ -158,7 +161,10 @@ func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 			g.LastUsed, g.IdleUntil, g.Last = stored(i.Now), stored(i.Touch.IdleUntil), i.Touch.Last
 			g.Replays, g.ReplayGeneration = i.Touch.Replays, i.Touch.ReplayGeneration
 		})
-		return err
+		if err != nil || i.Touch.Event == nil {
+			return err
+		}
+		return insertEvent(t, *i.Touch.Event)
 	})
 }
 

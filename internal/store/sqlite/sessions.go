@@ -35,6 +35,8 @@ ON CONFLICT DO NOTHING`
 	sqlTouchSession = `
 UPDATE sessions SET last_seen = ?2, idle_until = ?3, last_network = ?4, last_agent = ?5
 WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2 AND idle_until > ?2`
+	sqlMoveSession  = sqlTouchSession + ` AND last_network = ?6 AND last_agent = ?7`
+	sqlSessionMoved = `SELECT id FROM sessions WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2 AND idle_until > ?2`
 )
 
 // keepEnded is how long ended and expired grants and sessions stay, so that a
@@ -100,6 +102,28 @@ func (s *Store) TouchSession(ctx context.Context, v authority.Session) error {
 			return authority.ErrEnded
 		}
 		return nil
+	})
+}
+
+// MoveSession implements authority.SessionStore.
+func (s *Store) MoveSession(ctx context.Context, v authority.Session, was authority.Context, e authority.Event) error {
+	return s.write(ctx, "move session", func(t *tx) error {
+		n, err := t.exec(sqlMoveSession, v.ID[:], millis(v.LastSeen), millis(v.IdleUntil), v.Last.Network, v.Last.UserAgent,
+			was.Network, was.UserAgent)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return insertEvent(t, e)
+		}
+		err = t.row(sqlSessionMoved, []any{v.ID[:], millis(v.LastSeen)}, new(idColumn))
+		switch {
+		case err == nil:
+			return authority.ErrConflict
+		case errors.Is(err, authority.ErrNotFound):
+			return authority.ErrEnded
+		}
+		return err
 	})
 }
 

@@ -74,6 +74,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 		{&swept.Sessions, sweepSessions},
 		{&swept.LogEntries, sweepLog},
 		{&swept.Batches, sweepMinted},
+		{&swept.Marks, sweepMarks},
 		{&swept.Tickets, sweepTickets},
 		{&swept.Events, func(t *tx, now time.Time, limit int) (int64, int64, error) {
 			return sweepEvents(t, now.Add(-keepEvents), keepEvents > 0, limit)
