@@ -58,6 +58,9 @@ type Claims struct {
 type Confirmation struct {
 	KeyThumbprint         string // jkt: RFC 9449 section 6.1
 	CertificateThumbprint string // x5t#S256: RFC 8705 section 3.1
+
+	// Others reports members that are not known here. Sign does not write it.
+	Others bool
 }
 
 // claimBits is a set of the claims this package knows.
@@ -306,6 +309,7 @@ func (cnf *Confirmation) read(sc *scanner) {
 		case "x5t#S256":
 			cnf.CertificateThumbprint = sc.text()
 		default:
+			cnf.Others = true
 			sc.skip(2)
 		}
 	}

@@ -24,6 +24,14 @@ const (
 	ReasonTooOld          = "too_old"          // iat is longer ago than allowed
 	ReasonMissingClaim    = "missing_claim"    // a required claim is absent or empty
 	ReasonForbiddenClaim  = "forbidden_claim"  // a claim that this kind of token must not have
+
+	// Of DPoP proofs alone.
+	ReasonMissingProof = "missing_proof" // the request has no proof
+	ReasonWrongMethod  = "wrong_method"  // htm is not the method of the request
+	ReasonWrongURL     = "wrong_url"     // htu is not the URL of the request
+	ReasonWrongToken   = "wrong_token"   // ath is absent, or of another access token
+	ReasonWrongKey     = "wrong_key"     // made with another key than the token is bound to
+	ReasonNonceNeeded  = "nonce_needed"  // nonce is absent, or not one of ours, or too old
 )
 
 // Error is a refusal. Detail says more in fixed words, never with content of the
@@ -67,6 +75,12 @@ var (
 	ErrTooOld          = &Error{Reason: ReasonTooOld}
 	ErrMissingClaim    = &Error{Reason: ReasonMissingClaim}
 	ErrForbiddenClaim  = &Error{Reason: ReasonForbiddenClaim}
+	ErrMissingProof    = &Error{Reason: ReasonMissingProof}
+	ErrWrongMethod     = &Error{Reason: ReasonWrongMethod}
+	ErrWrongURL        = &Error{Reason: ReasonWrongURL}
+	ErrWrongToken      = &Error{Reason: ReasonWrongToken}
+	ErrWrongKey        = &Error{Reason: ReasonWrongKey}
+	ErrNonceNeeded     = &Error{Reason: ReasonNonceNeeded}
 )
 
 // ReasonOf is the reason inside err, or "" if err is no refusal of this package.

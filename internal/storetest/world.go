@@ -129,7 +129,7 @@ func (w *world) newGrant(c authority.Code, offline bool) authority.Grant {
 		ID: w.id(), Type: "authorization_code", ClientID: c.ClientID, AccountID: c.AccountID, SessionID: c.SessionID,
 		Scope: c.Scope, Audience: c.Audience, AuthTime: c.AuthTime, ACR: c.ACR, AMR: c.AMR, Nonce: c.Nonce,
 		KeyThumbprint: c.KeyThumbprint,
-		HasRefresh: true, Salt: [16]byte(secret.Bytes(16)), RefreshKey: "refresh-1", Policy: authority.RefreshTolerant,
+		HasRefresh:    true, Salt: [16]byte(secret.Bytes(16)), RefreshKey: "refresh-1", Policy: authority.RefreshTolerant,
 		RotatedAt: w.now, Steps: []time.Time{w.now}, First: c.Context, Last: c.Context, CreatedAt: w.now, LastUsed: w.now,
 		IdleUntil: w.now.Add(7 * day), ExpiresAt: w.now.Add(30 * day),
 	}
