@@ -52,6 +52,7 @@ const (
 	EventMintDenied         EventType = "mint_denied"
 	EventPolicySet          EventType = "policy_set"
 	EventPolicyDeleted      EventType = "policy_deleted"
+	EventNotMe              EventType = "not_me" // the owner says of a session or grant that it was somebody else
 )
 
 // Actor is who caused a change.

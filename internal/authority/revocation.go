@@ -51,6 +51,7 @@ type Revocation struct {
 	UpdateClient *Client  // with Client: written as ClientStore.UpdateClient writes it (disabled, secrets replaced)
 	DeleteClient bool     // with Client: the client, its consents and codes go too
 	BrowserAll   bool     // with Session: the account's grants of public clients made in that session end too, offline ones included
+	MadeIn       bool     // with Session: all of the account's grants made in that session end too, offline ones included
 
 	Reason string
 	Code   string // stable, told to clients whose grants end; "" is what fits the target

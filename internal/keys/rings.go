@@ -195,7 +195,7 @@ func (r *Rings) FlowKey() (id string, key []byte) {
 	if err != nil {
 		return "", nil
 	}
-	return k.ID(), flowSubkey(k)
+	return k.ID(), subkey(k, flowLabel)
 }
 
 // FlowKeyByID returns the key that may still verify such a state.
@@ -204,12 +204,15 @@ func (r *Rings) FlowKeyByID(id string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	key := flowSubkey(k)
+	key := subkey(k, flowLabel)
 	return key, key != nil
 }
 
-func flowSubkey(k *jwk.Key) []byte {
-	sub, err := k.Sign([]byte("sign-in flow state"))
+// flowLabel names what the key is for.
+const flowLabel = "sign-in flow state"
+
+func subkey(k *jwk.Key, label string) []byte {
+	sub, err := k.Sign([]byte(label))
 	if err != nil {
 		return nil
 	}

@@ -108,6 +108,7 @@ func testRevokeBrowser(w *world) {
 	// Later still: what was made in the session is known after it has ended.
 	w.endsOnce("browser", authority.Revocation{Session: s.ID, BrowserAll: true}, grantName(offline))
 	w.wantEnded("of a server", server.ID, false)
+	w.endsOnce("all that was made in it", authority.Revocation{Session: s.ID, MadeIn: true}, grantName(server))
 	w.wantEnded("of another browser", elsewhere.ID, false)
 }
 

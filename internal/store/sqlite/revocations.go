@@ -26,6 +26,9 @@ WHERE ended_at IS NULL AND `
 AND account_id = (SELECT account_id FROM sessions WHERE id = ?1)
 AND EXISTS (SELECT 1 FROM clients WHERE clients.id = grants.client_id AND auth_method = 'none') RETURNING id`
 
+	sqlEndGrantsMadeIn = endGrants + `made_in = ?1
+AND account_id = (SELECT account_id FROM sessions WHERE id = ?1) RETURNING id`
+
 	sqlEndSession = `
 UPDATE sessions SET ended_at = ?2, end_reason = ?3, sweep_at = min(sweep_at, ?4)
 WHERE ended_at IS NULL AND id = ?1 RETURNING id`
@@ -137,10 +140,16 @@ func (e *ending) token() error {
 }
 
 func (e *ending) session() error {
-	if err := e.endSession(e.r.Session); err != nil || !e.r.BrowserAll {
+	if err := e.endSession(e.r.Session); err != nil {
 		return err
 	}
-	return e.grants(sqlEndGrantsOfBrowser, e.r.Session[:])
+	switch {
+	case e.r.MadeIn:
+		return e.grants(sqlEndGrantsMadeIn, e.r.Session[:])
+	case e.r.BrowserAll:
+		return e.grants(sqlEndGrantsOfBrowser, e.r.Session[:])
+	}
+	return nil
 }
 
 // endSession ends a session and, also when it has ended or gone before, the

@@ -89,6 +89,7 @@ var chosen = map[string]string{
 	"sqlEndGrantsOfPair":    "grants_account",
 	"sqlEndGrantsOfSession": "grants_made_in",
 	"sqlEndGrantsOfBrowser": "grants_made_in",
+	"sqlEndGrantsMadeIn":    "grants_made_in",
 	"sqlMoveSessionGrants":  "grants_made_in",
 	"sqlTokenState":         "t USING PRIMARY KEY (jti=?)",
 	"sqlTokenStates":        "t USING PRIMARY KEY (jti=?)",

@@ -1,0 +1,31 @@
+package keys
+
+import (
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/jwk"
+)
+
+// linkLabel keeps keys for links in mails apart from those for sign-ins under
+// way, which are derived from the same ring.
+const linkLabel = "link in a mail"
+
+// LinkKey returns the key that signs links in mails.
+func (r *Rings) LinkKey() (id string, key []byte) {
+	k, err := r.Signer(authority.RingFlow, jwk.HS256)
+	if err != nil {
+		return "", nil
+	}
+	return k.ID(), subkey(k, linkLabel)
+}
+
+// LinkKeyByID returns the key that may still verify such a link. A link says for
+// itself how long it works, and it works longer than the ring's keys stay in
+// use, so a retired key is good for it; a compromised one is not.
+func (r *Rings) LinkKeyByID(id string) ([]byte, bool) {
+	m, ok := r.now.Load().byID[id]
+	if !ok || m.ring != authority.RingFlow || m.state == authority.KeyCompromised {
+		return nil, false
+	}
+	key := subkey(m.key, linkLabel)
+	return key, key != nil
+}
