@@ -19,6 +19,7 @@ const (
 	// These ride the log and end nothing.
 	KindPolicy     Kind = "policy"      // a policy changed: Name, and Data as it is now (null: gone)
 	KindGrantStale Kind = "grant_stale" // what tokens say about a grant's account changed: Data has the version since
+	KindKeyRing    Kind = "keys"        // a ring of keys changed: Name is the ring, Data what a verifier needs of it
 )
 
 // LogEntry is one line of the revocation log. Seq has no gaps in commit order

@@ -190,13 +190,24 @@ type RevocationStore interface {
 	Wait(ctx context.Context, after uint64) error
 }
 
-// KeyStore keeps the sealed keys of all rings.
+// KeyStore keeps the sealed keys of all rings. Every change raises the version of
+// its ring by one, so that of several nodes that decide on the same knowledge one
+// wins and the others read again.
 type KeyStore interface {
+	// Keys returns all keys as of one moment, by ring, then oldest first.
 	Keys(ctx context.Context) ([]Key, error)
-	// CreateKeys stores keys as the first of their ring and algorithm. A key
-	// whose (ring, algorithm) has an active key already is refused with
-	// ErrConflict and none is stored: one node wins.
+	// CreateKeys stores keys as the first of their ring and slot. A key whose slot
+	// has an active key already is refused with ErrConflict and none is stored: one
+	// node wins.
 	CreateKeys(ctx context.Context, keys []Key, e Event) error
+	// StepKeys makes the step, appends its entries to the revocation log and
+	// writes the event, all or nothing, and returns the entries. ErrConflict: the
+	// ring's version is not s.Version (0: the ring has no keys), a moved key is
+	// not in its From state, or a slot would have two active keys.
+	StepKeys(ctx context.Context, s KeyStep) ([]LogEntry, error)
+	// RefreshKeyInUse reports whether a grant that is live at now has a refresh
+	// token that was made with the key.
+	RefreshKeyInUse(ctx context.Context, key string, now time.Time) (bool, error)
 }
 
 // EventStore is the audit trail.

@@ -46,7 +46,7 @@ func (r *Rings) bootstrap(ctx context.Context) error {
 		}
 		now := r.cfg.Now()
 		missing = append(missing, authority.Key{
-			ID: key.ID(), Ring: w.ring, Algorithm: string(w.alg), State: authority.KeyActive,
+			ID: key.ID(), Ring: w.ring, Slot: slotOf(w.ring, w.alg), Algorithm: string(w.alg), State: authority.KeyActive,
 			Sealed: sealed, CreatedAt: now, ChangedAt: now,
 		})
 	}
@@ -72,6 +72,14 @@ func (r *Rings) bootstrap(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// slotOf is the place in a ring of which there is one active key.
+func slotOf(ring string, alg jwk.Algorithm) string {
+	if ring == authority.RingID {
+		return string(alg)
+	}
+	return ""
 }
 
 func place(ring, id string) string { return "key/" + ring + "/" + id }

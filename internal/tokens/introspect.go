@@ -149,7 +149,7 @@ func reasonOfKind(k authority.Kind) string {
 		return ReasonSessionEnded
 	case authority.KindKey:
 		return ReasonKeyRevoked
-	case authority.KindToken, authority.KindGrant, authority.KindPolicy, authority.KindGrantStale:
+	case authority.KindToken, authority.KindGrant, authority.KindPolicy, authority.KindGrantStale, authority.KindKeyRing:
 	}
 	return ReasonRevoked
 }

@@ -224,7 +224,10 @@ func (e *ending) grants(text string, target any, more ...any) error {
 }
 
 func (e *ending) append(kind authority.Kind, id secret.ID) error {
-	entry := authority.LogEntry{Kind: kind, ID: id, Reason: e.r.Reason, At: e.r.Now, Until: e.r.Until}
+	return e.appendEntry(authority.LogEntry{Kind: kind, ID: id, Reason: e.r.Reason, At: e.r.Now, Until: e.r.Until})
+}
+
+func (e *ending) appendEntry(entry authority.LogEntry) error {
 	if err := appendLog(e.tx, &entry); err != nil {
 		return err
 	}

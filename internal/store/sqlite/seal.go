@@ -22,7 +22,8 @@ const (
 	sqlDeleteDataKey = `DELETE FROM data_keys WHERE id = ?1`
 
 	sqlSealedKeys = `
-SELECT ring, id, 'key/' || ring || '/' || id, sealed FROM keys WHERE (ring, id) > (?1, ?2) ORDER BY ring, id LIMIT ?3`
+SELECT ring, id, 'key/' || ring || '/' || id, sealed FROM keys
+WHERE (ring, id) > (?1, ?2) AND sealed <> x'' ORDER BY ring, id LIMIT ?3` // those of retired keys are erased
 	sqlResealKey     = `UPDATE keys SET sealed = ?4 WHERE ring = ?1 AND id = ?2 AND sealed = ?3`
 	sqlKeysSealedBy  = `SELECT count(*) FROM keys WHERE substr(sealed, 1, 17) = ?1`
 	sealedBatchLimit = 1000

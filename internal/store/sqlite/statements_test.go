@@ -74,6 +74,10 @@ var smallTables = map[string][]string{
 	"sqlPolicies":      {"policies"},
 	"sqlLive":          {"r", "revocations", "policies"}, // the log holds little else than live entries
 	"sqlOldestLog":     {"revocations"},
+	// Once in the life of a refresh key: when it is compromised, and when all of
+	// its grants should have expired.
+	"sqlEndGrantsOfKey": {"grants"},
+	"sqlRefreshKeyUsed": {"grants"},
 	// The array of ids that was asked for.
 	"sqlTokenStates": {"j"},
 	// Pages in key order, limited.
