@@ -42,6 +42,10 @@ type Session struct {
 	AMR       []string  `json:"amr,omitempty"`
 	Network   string    `json:"network,omitempty"` // prefix of the address it was last used from
 	UserAgent string    `json:"user_agent,omitempty"`
+
+	FirstNetwork   string `json:"first_network,omitempty"` // where the sign-in came from
+	FirstUserAgent string `json:"first_user_agent,omitempty"`
+
 	CreatedAt time.Time `json:"created_at"`
 	LastSeen  time.Time `json:"last_seen"`
 	ExpiresAt time.Time `json:"expires_at"` // at the latest

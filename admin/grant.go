@@ -7,22 +7,26 @@ import (
 
 // Grant is one lineage of tokens.
 type Grant struct {
-	ID         string    `json:"id"`
-	Type       string    `json:"type"` // grant type that made it
-	ClientID   string    `json:"client_id"`
-	AccountID  string    `json:"account_id,omitempty"`
-	SessionID  string    `json:"session_id,omitempty"`
-	Scope      []string  `json:"scope,omitempty"`
-	Audience   []string  `json:"audience,omitempty"`
-	Refresh    bool      `json:"refresh"`    // has a refresh token
-	Generation uint32    `json:"generation"` // how often it was rotated
-	Network    string    `json:"network,omitempty"`
-	UserAgent  string    `json:"user_agent,omitempty"`
-	CreatedAt  time.Time `json:"created_at"`
-	LastUsed   time.Time `json:"last_used"`
-	ExpiresAt  time.Time `json:"expires_at"` // at the latest
-	Live       bool      `json:"live"`
-	EndReason  string    `json:"end_reason,omitempty"`
+	ID         string   `json:"id"`
+	Type       string   `json:"type"` // grant type that made it
+	ClientID   string   `json:"client_id"`
+	AccountID  string   `json:"account_id,omitempty"`
+	SessionID  string   `json:"session_id,omitempty"`
+	Scope      []string `json:"scope,omitempty"`
+	Audience   []string `json:"audience,omitempty"`
+	Refresh    bool     `json:"refresh"`           // has a refresh token
+	Generation uint32   `json:"generation"`        // how often it was rotated
+	Network    string   `json:"network,omitempty"` // prefix of the address from which it was last used
+	UserAgent  string   `json:"user_agent,omitempty"`
+
+	FirstNetwork   string `json:"first_network,omitempty"` // where it was made
+	FirstUserAgent string `json:"first_user_agent,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	LastUsed  time.Time `json:"last_used"`
+	ExpiresAt time.Time `json:"expires_at"` // at the latest
+	Live      bool      `json:"live"`
+	EndReason string    `json:"end_reason,omitempty"`
 }
 
 // Explanation is everything the authority can say about a token.

@@ -22,6 +22,8 @@ type ClientSpec struct {
 	RefreshAbsolute        Duration `json:"refresh_absolute,omitzero"`
 	RefreshPolicy          string   `json:"refresh_policy,omitempty"` // standard (default), strict, tolerant or bound
 	RevokeShared           bool     `json:"revoke_shared,omitempty"`  // end a grant whose refresh token two parties use in turn
+	IP                     string   `json:"ip,omitempty"`             // off, flag (default) or enforce, when its tokens come from another network
+	IPRefresh              bool     `json:"ip_refresh,omitempty"`     // with enforce: refreshing from another network is refused too
 	Disabled               bool     `json:"disabled,omitempty"`
 
 	Mint *MintPolicy `json:"mint,omitempty"` // what it may mint and restrict; none: nothing

@@ -41,6 +41,7 @@ type Claims struct {
 	Method  string // method
 	Uses    int64  // uses: how often the token may be used
 	Version int64  // ver: of the account, when the token was issued
+	Network string // net: digests of the networks it is for
 
 	HTTPMethod string // htm, in a DPoP proof
 	HTTPURI    string // htu, in a DPoP proof
@@ -93,6 +94,7 @@ const (
 	bitMethod
 	bitUses
 	bitVersion
+	bitNetwork
 	bitHtm
 	bitHtu
 	bitAth
@@ -152,6 +154,8 @@ func claimBit(name string) claimBits {
 		return bitUses
 	case "ver":
 		return bitVersion
+	case "net":
+		return bitNetwork
 	case "htm":
 		return bitHtm
 	case "htu":
@@ -276,6 +280,8 @@ func (c *Claims) text(bit claimBits) *string {
 		return &c.URLHash
 	case bitMethod:
 		return &c.Method
+	case bitNetwork:
+		return &c.Network
 	case bitHtm:
 		return &c.HTTPMethod
 	case bitHtu:

@@ -51,6 +51,7 @@ func (c *Claims) AppendJSON(b []byte) ([]byte, error) {
 	w.text("method", c.Method)
 	w.number("uses", c.Uses)
 	w.number("ver", c.Version)
+	w.text("net", c.Network)
 	w.text("htm", c.HTTPMethod)
 	w.text("htu", c.HTTPURI)
 	w.text("ath", c.TokenHash)

@@ -25,8 +25,8 @@ func (a *app) grantList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return table(a, grants, []string{"ID", "TYPE", "CLIENT", "ACCOUNT", "SESSION", "SCOPE", "LAST USED"}, func(g admin.Grant) []string {
-			return []string{g.ID, g.Type, g.ClientID, g.AccountID, g.SessionID, list(g.Scope), when(g.LastUsed)}
+		return table(a, grants, []string{"ID", "TYPE", "CLIENT", "ACCOUNT", "SESSION", "SCOPE", "LAST USED", "FIRST NETWORK", "NETWORK", "USER AGENT"}, func(g admin.Grant) []string {
+			return []string{g.ID, g.Type, g.ClientID, g.AccountID, g.SessionID, list(g.Scope), when(g.LastUsed), g.FirstNetwork, g.Network, g.UserAgent}
 		})
 	})
 	cmd.Flags().StringVar(&account, "account", "", "only of this `LOGIN` or id")

@@ -25,8 +25,8 @@ func (a *app) sessionList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return table(a, sessions, []string{"ID", "ACCOUNT", "SIGNED IN", "LAST SEEN", "NETWORK", "LIVE", "USER AGENT"}, func(s admin.Session) []string {
-			return []string{s.ID, s.AccountID, when(s.AuthTime), when(s.LastSeen), s.Network, yes(s.Live), s.UserAgent}
+		return table(a, sessions, []string{"ID", "ACCOUNT", "SIGNED IN", "LAST SEEN", "FIRST NETWORK", "NETWORK", "LIVE", "USER AGENT"}, func(s admin.Session) []string {
+			return []string{s.ID, s.AccountID, when(s.AuthTime), when(s.LastSeen), s.FirstNetwork, s.Network, yes(s.Live), s.UserAgent}
 		})
 	})
 	cmd.Flags().StringVar(&account, "account", "", "only of this `LOGIN` or id")

@@ -34,6 +34,8 @@ type Spec struct {
 	RefreshAbsolute        time.Duration
 	RefreshPolicy          authority.RefreshPolicy
 	RevokeShared           bool
+	IP                     authority.IPMode // default flag
+	IPRefresh              bool
 	Disabled               bool
 	Mint                   *authority.MintPolicy // default: none
 
@@ -53,7 +55,7 @@ func SpecOf(c authority.Client) Spec {
 		Scope: slices.Clone(c.Scope), Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: c.AccessLifetime,
 		RefreshIdle: c.RefreshIdle, RefreshAbsolute: c.RefreshAbsolute, RefreshPolicy: c.RefreshPolicy,
-		RevokeShared: c.RevokeShared, Disabled: c.Disabled, Mint: c.Mint, Version: c.Version,
+		RevokeShared: c.RevokeShared, IP: c.IP, IPRefresh: c.IPRefresh, Disabled: c.Disabled, Mint: c.Mint, Version: c.Version,
 	}
 }
 
@@ -64,6 +66,7 @@ func (p Spec) apply(c authority.Client) authority.Client {
 	c.Scope, c.Audience, c.FirstParty, c.Native = slices.Clone(p.Scope), p.Audience, p.FirstParty, p.Native
 	c.WithoutPKCE, c.IDTokenAlg, c.AccessLifetime = p.WithoutPKCE, p.IDTokenAlg, p.AccessLifetime
 	c.RefreshIdle, c.RefreshAbsolute, c.RefreshPolicy = p.RefreshIdle, p.RefreshAbsolute, p.RefreshPolicy
+	c.IP, c.IPRefresh = p.IP, p.IPRefresh
 	c.RevokeShared, c.Disabled, c.Mint = p.RevokeShared, p.Disabled, p.Mint
 	return c
 }
@@ -108,6 +111,7 @@ var (
 	grantTypes  = []string{oauth.AuthorizationCode, oauth.RefreshToken, oauth.ClientCredentials}
 	authMethods = []string{oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.NoAuthentication}
 	idTokenAlgs = []string{"", "RS256", "ES256", "Ed25519"}
+	ipModes     = []authority.IPMode{"", authority.IPOff, authority.IPFlag, authority.IPEnforce}
 	policies    = []authority.RefreshPolicy{"", authority.RefreshStandard, authority.RefreshStrict, authority.RefreshTolerant, authority.RefreshBound}
 )
 
@@ -164,6 +168,12 @@ func (s *Service) validate(actor authority.Actor, p Spec) error {
 	}
 	if !slices.Contains(policies, p.RefreshPolicy) {
 		wrong("refresh policy: it is none of standard, strict, tolerant, bound")
+	}
+	if !slices.Contains(ipModes, p.IP) {
+		wrong("ip: it is none of off, flag, enforce")
+	}
+	if p.IPRefresh && p.IP != authority.IPEnforce {
+		wrong("ip: that refreshing is bound to a network too needs enforce")
 	}
 	if p.RefreshPolicy == authority.RefreshBound && public { // RFC 9700 section 4.14.2: public clients rotate
 		wrong("refresh policy: bound is for confidential clients")

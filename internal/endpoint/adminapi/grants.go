@@ -108,7 +108,7 @@ func (h *handler) wireGrant(g authority.Grant) admin.Grant {
 	return admin.Grant{
 		ID: g.ID.String(), Type: g.Type, ClientID: g.ClientID, AccountID: text(g.AccountID), SessionID: text(g.SessionID),
 		Scope: g.Scope, Audience: g.Audience, Refresh: g.HasRefresh, Generation: g.Generation,
-		Network: g.Last.Network, UserAgent: g.Last.UserAgent,
+		Network: g.Last.Network, UserAgent: g.Last.UserAgent, FirstNetwork: g.First.Network, FirstUserAgent: g.First.UserAgent,
 		CreatedAt: g.CreatedAt, LastUsed: g.LastUsed, ExpiresAt: g.ExpiresAt, Live: g.Live(h.cfg.Now()), EndReason: g.EndReason,
 	}
 }
@@ -116,7 +116,7 @@ func (h *handler) wireGrant(g authority.Grant) admin.Grant {
 func (h *handler) wireSession(s authority.Session) admin.Session {
 	return admin.Session{
 		ID: s.ID.String(), AccountID: text(s.AccountID), AuthTime: s.AuthTime, AMR: s.AMR,
-		Network: s.Last.Network, UserAgent: s.Last.UserAgent,
+		Network: s.Last.Network, UserAgent: s.Last.UserAgent, FirstNetwork: s.First.Network, FirstUserAgent: s.First.UserAgent,
 		CreatedAt: s.CreatedAt, LastSeen: s.LastSeen, ExpiresAt: s.ExpiresAt, Live: s.Live(h.cfg.Now()), EndReason: s.EndReason,
 	}
 }

@@ -1,0 +1,94 @@
+// Package network knows where requests come from, as closely as is kept: the
+// network of an address, never the address. The authority and the guard share it.
+package network
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Of is the part of an address that one subscriber usually holds: the /24 of an
+// IPv4 address (also of one written as IPv6), the /56 of an IPv6 address; the
+// zero Prefix when there is no address. It has no zone and no host part.
+func Of(addr netip.Addr) netip.Prefix {
+	if !addr.IsValid() {
+		return netip.Prefix{}
+	}
+	addr = addr.Unmap()
+	bits := 56
+	if addr.Is4() {
+		bits = 24
+	}
+	return netip.PrefixFrom(addr.WithZone(""), bits).Masked()
+}
+
+// Name is a network as text, "" for none.
+func Name(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}
+
+// Code is the network of an address in a word, 0 for none: 1 or 2 for the address
+// family in the first byte, the prefix at the end of the others.
+func Code(addr netip.Addr) uint64 {
+	switch addr = addr.Unmap(); {
+	case addr.Is4():
+		a := addr.As4()
+		return 1<<56 | uint64(a[0])<<16 | uint64(a[1])<<8 | uint64(a[2])
+	case addr.Is6():
+		a := addr.As16()
+		word := uint64(2)
+		for _, b := range a[:7] {
+			word = word<<8 | uint64(b)
+		}
+		return word
+	}
+	return 0
+}
+
+// Caller is the address a request came from, invalid when nothing says. The
+// header X-Forwarded-For is believed only from a trusted proxy, and read from the
+// right: the nearest address that is not itself a trusted proxy. What stands
+// further left was written by the caller (SPECS BCP-5).
+func Caller(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := peer.Addr().Unmap()
+	if !within(trusted, addr) {
+		return addr
+	}
+	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		addr = next.Unmap()
+		if !within(trusted, addr) {
+			break
+		}
+	}
+	return addr
+}
+
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
+const maxUserAgent = 256
+
+// UserAgent is what a caller says about itself, cut to a size that is worth keeping.
+func UserAgent(r *http.Request) string {
+	agent := strings.ToValidUTF8(r.UserAgent(), "")
+	if len(agent) > maxUserAgent {
+		agent = strings.ToValidUTF8(agent[:maxUserAgent], "")
+	}
+	return agent
+}
