@@ -55,6 +55,10 @@ type Config struct {
 	// Cache bounds what is remembered of tokens.
 	Cache Cache
 
+	// Sessions turns the session cookies of browsers into access tokens, for routes with [AllowCookie]. Default
+	// none: cookies are not looked at.
+	Sessions SessionSource
+
 	// Realm is the realm in challenges. Default none when there is resource metadata, else "api".
 	Realm string
 

@@ -35,6 +35,8 @@ const (
 	demandRequest
 	demandFresh
 	demandQueryToken
+	demandCookie
+	demandNoCookie    // of a policy: undoes demandCookie
 	demandRegistry    // of a policy: undoes demandSkipRegistry
 	demandUnsupported // of a policy: nobody passes
 )
@@ -99,6 +101,7 @@ type rule struct {
 	presented    string // the token that was in the query
 	subject      string // what the URL says whose it is
 	uses         usesDemand
+	cookie       cookieUse
 	request      *http.Request // nil outside of HTTP
 }
 
@@ -131,6 +134,8 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.uses = singleUse
 		case demandRequest:
 			r.request = d.request
+		case demandCookie:
+			r.cookie = cookieTaken
 		default: // for meets
 		}
 	}

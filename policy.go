@@ -114,6 +114,10 @@ func (r *rule) stricter(more []Demand) rule {
 			s.uses = singleUse
 		case demandFresh:
 			s.fresh = true
+		case demandNoCookie:
+			if s.cookie == cookieTaken {
+				s.cookie = cookieForbidden
+			}
 		default: // for meets
 		}
 	}
@@ -199,6 +203,9 @@ func demandsOf(d policy.Demands) []Demand {
 	}
 	if d.SingleUse {
 		list = append(list, SingleUse())
+	}
+	if d.NoCookie {
+		list = append(list, Demand{kind: demandNoCookie})
 	}
 	if d.Registry {
 		list = append(list, Demand{kind: demandRegistry})

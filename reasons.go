@@ -12,6 +12,10 @@ import (
 const (
 	ReasonMissingToken         = "missing_token"
 	ReasonMalformedRequest     = "malformed_request"
+	ReasonNoSession            = "no_session"
+	ReasonSessionUnavailable   = "session_unavailable"
+	ReasonCrossOrigin          = "cross_origin"
+	ReasonCookieNotAllowed     = "cookie_not_allowed"
 	ReasonTokenInURL           = "token_in_url"
 	ReasonMalformed            = jwt.ReasonMalformed
 	ReasonWrongType            = jwt.ReasonWrongType
@@ -61,6 +65,18 @@ var reasons = []Reason{
 	{ReasonMalformedRequest, http.StatusBadRequest, oauth.InvalidRequest,
 		"There is more than one Authorization header, or it is not of the form Bearer, space, token.",
 		"Mend the client; another token will not help."},
+	{ReasonNoSession, http.StatusUnauthorized, oauth.InvalidToken,
+		"The session cookie names no session: it has expired, or was signed out.",
+		"Send the browser to the sign-in page."},
+	{ReasonSessionUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
+		"The request came with a session cookie, and no token for the session could be had at the moment.",
+		"Try again; the person is still signed in."},
+	{ReasonCrossOrigin, http.StatusForbidden, oauth.AccessDenied,
+		"The request would change something, has no token, and comes from a page of another origin: a cookie does not count then.",
+		"Send the request from a page of the API's own origin, or with an access token."},
+	{ReasonCookieNotAllowed, http.StatusUnauthorized, oauth.InvalidRequest,
+		"The request has no token, and a central policy keeps session cookies out of this route.",
+		"Send an access token as Authorization: Bearer."},
 	{ReasonTokenInURL, http.StatusBadRequest, oauth.InvalidRequest,
 		"The token is in the query of the URL, where this route does not take it.",
 		"Send it as Authorization: Bearer. It may have been logged on the way: get a new one."},

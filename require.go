@@ -22,6 +22,10 @@ const privateAnswer = "private, no-store"
 // Policies go by the path that the guard sees: what net/http.StripPrefix took away before is not in it.
 func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 	rt := &route{rule: g.rule(slices.Clone(demands))}
+	if rt.rule.cookie != cookieIgnored && g.config.Sessions == nil {
+		g.log.Error("a route allows the session cookie, and Config.Sessions is not set: it takes tokens only")
+		rt.rule.cookie = cookieIgnored
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r := rt.rule
 		if t := g.policies.table.Load(); t != nil {
@@ -59,16 +63,12 @@ func (g *Guard) request(req *http.Request, r *rule) (*Token, *Refusal) {
 		text, refusal = extract(req.Header)
 	}
 	if refusal != nil {
+		if r.cookie != cookieIgnored && req.Header["Authorization"] == nil {
+			return g.fromSession(req, r)
+		}
 		return g.told(nil, refusal, false)
 	}
-	now := g.clock.now()
-	if e := g.seen.Get(text, g.expiry(now)); e != nil && g.current(e, r, now) {
-		return g.told(e, g.demands(req.Context(), e, r, now), true)
-	}
-	if !isToken68(text) {
-		return g.told(nil, refuse(ReasonMalformedRequest), false)
-	}
-	return g.check(req.Context(), text, r)
+	return g.checkText(req.Context(), text, r)
 }
 
 // WriteRefusal answers a request with the error of [Guard.Check], as [Guard.Require] does, for those who
@@ -108,13 +108,13 @@ type refusalBody struct {
 func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
 	c := oauth.BearerChallenge{Realm: g.config.Realm, ResourceMetadata: g.metadataURL}
 	switch refusal.Reason {
-	case ReasonMissingToken:
+	case ReasonMissingToken, ReasonCookieNotAllowed:
 		// RFC 6750 section 3.1: no error code for a request that does not try.
 		c.Scope = strings.Join(scopes, " ")
 		return c.String()
 	case ReasonInsufficientScope:
 		c.Scope = strings.Join(scopes, " ")
-	case ReasonWrongClient, ReasonWrongSubject, ReasonWrongURL, ReasonNotSingleUse:
+	case ReasonWrongClient, ReasonWrongSubject, ReasonWrongURL, ReasonNotSingleUse, ReasonCrossOrigin:
 		return ""
 	}
 	if refusal.Status == http.StatusServiceUnavailable {

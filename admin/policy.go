@@ -21,6 +21,7 @@ type PolicySpec struct {
 	Clients      []string  `json:"clients,omitempty"`       // one of them
 	FreshClaims  bool      `json:"fresh_claims,omitempty"`  // what the token says about its subject must not have changed
 	SingleUse    bool      `json:"single_use,omitempty"`    // only tokens that may be used once
+	NoCookie     bool      `json:"no_cookie,omitempty"`     // session cookies of browser apps do not pass, also where the code allows them
 	Registry     bool      `json:"registry,omitempty"`      // ask on first sight whether the token was issued, also where the code does not
 	Fail         string    `json:"fail,omitempty"`          // introspect or closed, while the feed is silent
 	MaxStaleness *Duration `json:"max_staleness,omitempty"` // how long the feed may be silent

@@ -48,6 +48,7 @@ func (a *app) policySet() *cobra.Command {
 	flags.StringSliceVar(&spec.Clients, "client", nil, "`ID` of a client whose tokens pass; may be repeated")
 	flags.BoolVar(&spec.FreshClaims, "fresh-claims", false, "only tokens that say what is true now of their subject")
 	flags.BoolVar(&spec.SingleUse, "single-use", false, "only tokens that may be used once")
+	flags.BoolVar(&spec.NoCookie, "no-cookie", false, "no session cookies of browser apps, also where the code allows them")
 	flags.BoolVar(&spec.Registry, "registry", false, "ask whether a token was issued also where the code does not")
 	flags.StringVar(&spec.Fail, "fail", "", "introspect or closed: `WHAT` to do while the feed is silent")
 	flags.DurationVar(&staleness, "max-staleness", 0, "how `LONG` the feed may be silent")
@@ -150,6 +151,7 @@ func demands(p admin.PolicySpec) string {
 	add(len(p.Clients) > 0, "clients "+list(p.Clients))
 	add(p.FreshClaims, "fresh claims")
 	add(p.SingleUse, "single use")
+	add(p.NoCookie, "no cookie")
 	add(p.Registry, "registry")
 	add(p.Fail != "", "fail "+p.Fail)
 	if p.MaxStaleness != nil {

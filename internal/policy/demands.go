@@ -28,6 +28,7 @@ type Demands struct {
 	Clients      []string `json:"clients,omitempty"`       // one of them
 	FreshClaims  bool     `json:"fresh_claims,omitempty"`  // what the token says must not have changed
 	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
+	NoCookie     bool     `json:"no_cookie,omitempty"`     // session cookies do not pass, whatever the route says
 	Registry     bool     `json:"registry,omitempty"`      // the authority is asked on first sight, whatever the route says
 	Fail         string   `json:"fail,omitempty"`          // FailIntrospect or FailClosed, when the view is stale
 	MaxStaleness *Span    `json:"max_staleness,omitempty"` // how long the feed may be silent
@@ -105,7 +106,7 @@ func (p Policy) Check() error {
 
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
-	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.FreshClaims && !d.SingleUse && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
+	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
@@ -115,6 +116,7 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both.MaxStaleness = shorter(d.MaxStaleness, other.MaxStaleness)
 	both.FreshClaims = d.FreshClaims || other.FreshClaims
 	both.SingleUse = d.SingleUse || other.SingleUse
+	both.NoCookie = d.NoCookie || other.NoCookie
 	both.Registry = d.Registry || other.Registry
 	if other.Fail == FailClosed || d.Fail == "" {
 		both.Fail = other.Fail

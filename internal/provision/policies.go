@@ -63,7 +63,7 @@ func Policy(w admin.PolicySpec) policy.Policy {
 		Audience: w.Audience, Method: w.Method, Pattern: w.Pattern,
 		Demands: policy.Demands{
 			MaxAge: (*policy.Span)(w.MaxAge), Scope: w.Scope, Clients: w.Clients, FreshClaims: w.FreshClaims, SingleUse: w.SingleUse,
-			Registry: w.Registry, Fail: w.Fail, MaxStaleness: (*policy.Span)(w.MaxStaleness),
+			NoCookie: w.NoCookie, Registry: w.Registry, Fail: w.Fail, MaxStaleness: (*policy.Span)(w.MaxStaleness),
 		},
 	}
 }
@@ -72,7 +72,7 @@ func Policy(w admin.PolicySpec) policy.Policy {
 func WireDemands(d policy.Demands) admin.PolicySpec {
 	return admin.PolicySpec{
 		MaxAge: (*admin.Duration)(d.MaxAge), Scope: d.Scope, Clients: d.Clients, FreshClaims: d.FreshClaims, SingleUse: d.SingleUse,
-		Registry: d.Registry, Fail: d.Fail, MaxStaleness: (*admin.Duration)(d.MaxStaleness),
+		NoCookie: d.NoCookie, Registry: d.Registry, Fail: d.Fail, MaxStaleness: (*admin.Duration)(d.MaxStaleness),
 	}
 }
 
