@@ -31,6 +31,11 @@ type Client struct {
 	IPRefresh       bool          // IPEnforce goes for refresh tokens too: whoever moves signs in again
 	DPoPBound       bool          // gets only tokens that are bound to a key (dpop_bound_access_tokens, RFC 9449 section 5.2)
 
+	// Where the client is told of each session that ends in which it got tokens,
+	// and whether that must name the session (OpenID Connect Back-Channel Logout).
+	BackchannelLogoutURI             string
+	BackchannelLogoutSessionRequired bool
+
 	Mint *MintPolicy // nil: it mints nothing, and restricts no tokens
 
 	Disabled  bool

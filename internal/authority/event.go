@@ -59,6 +59,12 @@ const (
 	EventPolicySet          EventType = "policy_set"
 	EventPolicyDeleted      EventType = "policy_deleted"
 	EventNotMe              EventType = "not_me" // the owner says of a session or grant that it was somebody else
+	EventWebhookSet         EventType = "webhook_set"
+	EventWebhookRotated     EventType = "webhook_secret_rotated"
+	EventWebhookDisabled    EventType = "webhook_disabled" // its receiver answered that it is gone
+	EventWebhookDeleted     EventType = "webhook_deleted"
+	EventDeliveryFailed     EventType = "delivery_failed" // given up
+	EventDeliveryRetried    EventType = "delivery_retried"
 )
 
 // Actor is who caused a change.

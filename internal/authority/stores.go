@@ -85,6 +85,8 @@ type Redemption struct {
 	Token Token
 	Now   time.Time
 	Event Event
+	// The client is told when the code's session ends (LogoutStore).
+	TellLogout bool
 }
 
 // Rotation moves a grant from one refresh generation to the next and registers
@@ -230,6 +232,7 @@ type Swept struct {
 	Tickets                                             int
 	Batches                                             int // answers and requests
 	Marks                                               int
+	Deliveries                                          int  // that were over
 	More                                                bool // another slice would find work
 }
 
@@ -259,5 +262,9 @@ type Store interface {
 	PolicyStore
 	TicketStore
 	EventStore
+	EventLog
+	DeliveryStore
+	WebhookStore
+	LogoutStore
 	Maintainer
 }

@@ -22,6 +22,7 @@ func testClients(w *world) {
 		Scope:                  []string{"openid", "reports:read"}, Audience: "https://api.example.com", FirstParty: true, Native: true,
 		WithoutPKCE: true, IDTokenAlg: "ES256", AccessLifetime: 5 * time.Minute, RefreshIdle: 36 * time.Hour,
 		RefreshAbsolute: 30 * day, RefreshPolicy: authority.RefreshStrict, RevokeShared: true, DPoPBound: true, IP: authority.IPEnforce, IPRefresh: true, Version: 1,
+		BackchannelLogoutURI: "https://a.example.com/out", BackchannelLogoutSessionRequired: true,
 		CreatedAt: w.now, UpdatedAt: w.now,
 	}
 	w.must(w.store.CreateClient(ctx, c, w.event(authority.EventClientCreated)))

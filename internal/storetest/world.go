@@ -28,6 +28,7 @@ type world struct {
 	*testing.T
 	store authority.Store
 	now   time.Time
+	made  int // deliveries
 }
 
 func (w *world) id() secret.ID { return secret.NewID(w.now) }
@@ -47,10 +48,19 @@ func (w *world) must(err error) {
 // want reports an error that is not the wanted sentinel; nil wants none.
 func (w *world) want(what string, got, want error) {
 	w.Helper()
+	if want == errAny {
+		if got == nil {
+			w.Errorf("%s: got no error", what)
+		}
+		return
+	}
 	if !errors.Is(got, want) || (want == nil && got != nil) {
 		w.Errorf("%s: got error %v, want %v", what, got, want)
 	}
 }
+
+// errAny is for want: some error, whichever.
+var errAny = errors.New("any error")
 
 // same reports what differs. An empty list may come back as nil.
 func (w *world) same(what string, got, want any) {
@@ -284,7 +294,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 	for range 10_000 {
 		s, err := w.store.Sweep(context.Background(), w.now, keepEvents, limit)
 		w.must(err)
-		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events, s.Tickets, s.Marks} {
+		for _, n := range []int{s.Tokens, s.Codes, s.Grants, s.Sessions, s.LogEntries, s.Events, s.Deliveries, s.Tickets, s.Marks} {
 			if n > limit {
 				w.Fatalf("a slice removed %d rows of a kind, want at most %d: %+v", n, limit, s)
 			}
@@ -295,6 +305,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 		total.Sessions += s.Sessions
 		total.LogEntries += s.LogEntries
 		total.Events += s.Events
+		total.Deliveries += s.Deliveries
 		total.Tickets += s.Tickets
 		total.Marks += s.Marks
 		if !s.More {

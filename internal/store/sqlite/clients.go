@@ -12,7 +12,8 @@ import (
 const (
 	clientColumns = `id, name, auth_method, secrets, grant_types, redirect_uris, post_logout_redirect_uris, scope, audience,
 first_party, native, without_pkce, id_token_alg, access_lifetime, refresh_idle, refresh_absolute, refresh_policy,
-revoke_shared, disabled, version, created_at, updated_at, mint, dpop_bound, ip, ip_refresh`
+revoke_shared, disabled, version, created_at, updated_at, mint, dpop_bound, ip, ip_refresh,
+backchannel_logout_uri, backchannel_logout_session_required`
 	resourceColumns = `audience, client_id, name, scope, created_at, ring`
 
 	sqlClient  = `SELECT ` + clientColumns + ` FROM clients WHERE id = ?1`
@@ -20,7 +21,8 @@ revoke_shared, disabled, version, created_at, updated_at, mint, dpop_bound, ip, 
 
 	sqlInsertClient = `
 INSERT INTO clients (` + clientColumns + `)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+        ?25, ?26, ?27, ?28)
 ON CONFLICT DO NOTHING`
 
 	sqlUpdateClient = `
@@ -28,7 +30,8 @@ UPDATE clients
 SET name = ?2, auth_method = ?3, secrets = ?4, grant_types = ?5, redirect_uris = ?6, post_logout_redirect_uris = ?7,
     scope = ?8, audience = ?9, first_party = ?10, native = ?11, without_pkce = ?12, id_token_alg = ?13,
     access_lifetime = ?14, refresh_idle = ?15, refresh_absolute = ?16, refresh_policy = ?17, revoke_shared = ?18,
-    disabled = ?19, version = version + 1, updated_at = ?21, mint = ?22, dpop_bound = ?23, ip = ?24, ip_refresh = ?25
+    disabled = ?19, version = version + 1, updated_at = ?21, mint = ?22, dpop_bound = ?23, ip = ?24, ip_refresh = ?25,
+    backchannel_logout_uri = ?26, backchannel_logout_session_required = ?27
 WHERE id = ?1 AND version = ?20`
 
 	sqlDeleteClient         = `DELETE FROM clients WHERE id = ?1`
@@ -48,7 +51,8 @@ SET client_id = excluded.client_id, name = excluded.name, scope = excluded.scope
 // CreateClient implements authority.ClientStore.
 func (s *Store) CreateClient(ctx context.Context, c authority.Client, e authority.Event) error {
 	return s.write(ctx, "create client", func(t *tx) error {
-		n, err := t.exec(sqlInsertClient, append(clientValues(c), c.Version, millis(c.CreatedAt), millis(c.UpdatedAt), policyText(c.Mint), flag(c.DPoPBound), string(c.IP), flag(c.IPRefresh))...)
+		n, err := t.exec(sqlInsertClient, append(clientValues(c), c.Version, millis(c.CreatedAt), millis(c.UpdatedAt), policyText(c.Mint), flag(c.DPoPBound), string(c.IP), flag(c.IPRefresh),
+			c.BackchannelLogoutURI, flag(c.BackchannelLogoutSessionRequired))...)
 		if err != nil {
 			return err
 		}
@@ -80,7 +84,8 @@ func (s *Store) UpdateClient(ctx context.Context, c authority.Client, e authorit
 }
 
 func updateClient(t *tx, c authority.Client) error {
-	n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, millis(c.UpdatedAt), policyText(c.Mint), flag(c.DPoPBound), string(c.IP), flag(c.IPRefresh))...)
+	n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, millis(c.UpdatedAt), policyText(c.Mint), flag(c.DPoPBound), string(c.IP), flag(c.IPRefresh),
+		c.BackchannelLogoutURI, flag(c.BackchannelLogoutSessionRequired))...)
 	if err != nil {
 		return err
 	}
@@ -147,7 +152,8 @@ func scanClient(r row) (authority.Client, error) {
 		(*listColumn)(&c.PostLogoutRedirectURIs), (*listColumn)(&c.Scope), &c.Audience, &c.FirstParty, &c.Native,
 		&c.WithoutPKCE, &c.IDTokenAlg, (*durationColumn)(&c.AccessLifetime), (*durationColumn)(&c.RefreshIdle),
 		(*durationColumn)(&c.RefreshAbsolute), (*string)(&c.RefreshPolicy), &c.RevokeShared, &c.Disabled, &c.Version,
-		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.UpdatedAt), &policy, &c.DPoPBound, (*string)(&c.IP), &c.IPRefresh)
+		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.UpdatedAt), &policy, &c.DPoPBound, (*string)(&c.IP), &c.IPRefresh,
+		&c.BackchannelLogoutURI, &c.BackchannelLogoutSessionRequired)
 	if err != nil {
 		return authority.Client{}, err
 	}

@@ -95,6 +95,11 @@ func (s *Store) Redeem(ctx context.Context, r authority.Redemption) error {
 		if err := insertToken(t, r.Token, r.Grant.ID); err != nil {
 			return err
 		}
+		if r.TellLogout {
+			if _, err := t.exec(sqlTellClient, madeIn[:], r.Grant.ClientID); err != nil {
+				return err
+			}
+		}
 		return insertEvent(t, r.Event)
 	})
 }

@@ -95,7 +95,7 @@ func insertEvent(t *tx, e authority.Event) error {
 	if n == 0 {
 		return errEventUsed
 	}
-	return nil
+	return t.row(sqlLogEvent, []any{e.ID[:]}, &t.recorded)
 }
 
 func scanEvent(r row) (authority.Event, error) {

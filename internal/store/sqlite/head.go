@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// head is the highest committed number of the revocation log, for those who
-// wait for the next. Each advance wakes all of them by closing a channel.
+// head is the highest committed number of a log, for those who wait for the
+// next. Each advance wakes all of them by closing a channel.
 type head struct {
 	mu     sync.Mutex
 	seq    uint64

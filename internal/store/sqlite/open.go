@@ -68,6 +68,7 @@ type Store struct {
 	stmts  sync.Map // statement text -> *sql.Stmt on reads
 	writer *writer
 	head   *head
+	events *head
 	walk   tokenWalk
 	cache  *grantCache
 	close  func() error
@@ -124,11 +125,16 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s.head = newHead(seq)
+	last, err := s.lastEvent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.events = newHead(last)
 	queue := c.MaxQueue
 	if queue <= 0 {
 		queue = DefaultMaxQueue
 	}
-	s.writer = newWriter(conn, &s.walk, s.cache, queue, c.OnCommit, s.head.advance)
+	s.writer = newWriter(conn, &s.walk, s.cache, queue, c.OnCommit, s.head.advance, s.events.advance)
 	go s.writer.loop()
 	s.log.InfoContext(ctx, "database open", slog.String("path", path), slog.Uint64("log_seq", seq))
 	return s, nil
@@ -142,6 +148,7 @@ func (s *Store) shutdown() error {
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())
 		s.head.close()
+		s.events.close()
 	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())

@@ -164,6 +164,9 @@ func (e *ending) endSession(id secret.ID) error {
 			return err
 		}
 	}
+	if _, err := e.tx.exec(sqlEndTold, id[:], e.r.Event.ID[:]); err != nil {
+		return err
+	}
 	return e.grants(sqlEndGrantsOfSession, id[:])
 }
 

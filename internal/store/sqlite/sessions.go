@@ -58,7 +58,7 @@ func (s *Store) CreateSession(ctx context.Context, v authority.Session, replaces
 			return sessionRefused(t, v.ID)
 		}
 		if !replaces.IsZero() && replaces != v.ID {
-			for _, text := range []string{sqlMoveSessionGrants, sqlMoveMadeIn} {
+			for _, text := range []string{sqlMoveSessionGrants, sqlMoveMadeIn, sqlMoveTold} {
 				if _, err := t.exec(text, replaces[:], v.ID[:]); err != nil {
 					return err
 				}

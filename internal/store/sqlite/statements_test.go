@@ -78,6 +78,9 @@ var smallTables = map[string][]string{
 	// its grants should have expired.
 	"sqlEndGrantsOfKey": {"grants"},
 	"sqlRefreshKeyUsed": {"grants"},
+	"sqlWebhooks":       {"webhooks"},
+	"sqlDeliveryStats":  {"deliveries"},            // counts what is pending, by its index
+	"sqlLanes":          {"lanes", "(subquery-2)"}, // the lanes that were found, one by one
 	// The array of ids that was asked for.
 	"sqlTokenStates": {"j"},
 	// Pages in key order, limited.
@@ -100,6 +103,10 @@ var chosen = map[string]string{
 	"sqlWalkTokens":         "tokens USING PRIMARY KEY (jti>? AND jti<?)",
 	"sqlTouchSession":       "sessions USING PRIMARY KEY (id=?)",
 	"sqlInsertCode":         "sessions USING PRIMARY KEY (id=?)",
+	"sqlLanes":              "deliveries_due (lane>?)",
+	"sqlClaim":              "deliveries_due (lane=? AND next_at<?)",
+	"sqlDeliveriesFailed":   "deliveries_failed",
+	"sqlEndedBy":            "session_clients_ended",
 }
 
 func TestStatements_UseAnIndex(t *testing.T) {

@@ -75,6 +75,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 		{&swept.LogEntries, sweepLog},
 		{&swept.Batches, sweepMinted},
 		{&swept.Marks, sweepMarks},
+		{&swept.Deliveries, sweepDeliveries},
+		{new(int), sweepPlanned},
 		{&swept.Tickets, sweepTickets},
 		{&swept.Events, func(t *tx, now time.Time, limit int) (int64, int64, error) {
 			return sweepEvents(t, now.Add(-keepEvents), keepEvents > 0, limit)
@@ -112,6 +114,9 @@ func sweepGrants(t *tx, now time.Time, limit int) (removed, postponed int64, err
 
 func sweepSessions(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
 	if postponed, err = t.exec(sqlPostponeSessions, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+		return 0, 0, err
+	}
+	if _, err := t.exec(sqlSweepTold, millis(now), limit, keepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
 	removed, err = t.exec(sqlSweepSessions, millis(now), limit, keepEnded.Milliseconds())

@@ -51,6 +51,7 @@ type writer struct {
 	tx       tx
 	onCommit func(ops int, took time.Duration)
 	onLog    func(seq uint64) // called after a commit that appended to the log
+	onEvent  func(seq uint64) // called after a commit that wrote an event
 
 	mu     sync.Mutex
 	queue  []*op
@@ -60,12 +61,13 @@ type writer struct {
 	exited chan struct{}
 }
 
-func newWriter(conn *sql.Conn, walk *tokenWalk, cache *grantCache, max int, onCommit func(int, time.Duration), onLog func(uint64)) *writer {
+func newWriter(conn *sql.Conn, walk *tokenWalk, cache *grantCache, max int, onCommit func(int, time.Duration), onLog, onEvent func(uint64)) *writer {
 	return &writer{
 		conn:     conn,
 		tx:       tx{conn: conn, stmts: map[string]*sql.Stmt{}, walk: walk, cache: cache},
 		onCommit: onCommit,
 		onLog:    onLog,
+		onEvent:  onEvent,
 		max:      max,
 		wake:     make(chan struct{}, 1),
 		exited:   make(chan struct{}),
@@ -188,6 +190,10 @@ func (w *writer) commit(batch []*op) {
 		w.tx.appended = 0
 		w.onLog(seq)
 	}
+	if seq := w.tx.recorded; seq > 0 {
+		w.tx.recorded = 0
+		w.onEvent(seq)
+	}
 	for _, o := range batch {
 		close(o.done)
 	}
@@ -228,7 +234,7 @@ func (w *writer) alone(o *op) error {
 		return fmt.Errorf("begin: %w", err)
 	}
 	// Calls before this one have committed: what follows from them stays.
-	appended, after := w.tx.appended, w.tx.after
+	appended, recorded, after := w.tx.appended, w.tx.recorded, w.tx.after
 	w.tx.changed = 0
 	err := o.run(&w.tx)
 	if err == nil {
@@ -238,7 +244,7 @@ func (w *writer) alone(o *op) error {
 	}
 	if err != nil {
 		w.rollback()
-		w.tx.appended, w.tx.after = appended, after
+		w.tx.appended, w.tx.recorded, w.tx.after = appended, recorded, after
 	}
 	return err
 }
@@ -252,7 +258,7 @@ func (w *writer) begin() error {
 // I/O error), which is what an error here means.
 func (w *writer) rollback() {
 	_, _ = w.tx.exec(sqlRollback)
-	w.tx.appended = 0
+	w.tx.appended, w.tx.recorded = 0, 0
 	w.tx.after = w.tx.after[:0]
 }
 
@@ -270,6 +276,7 @@ type tx struct {
 	walk     *tokenWalk
 	changed  int64  // rows that the running op has changed
 	appended uint64 // highest log number of the open or just committed transaction
+	recorded uint64 // highest number in the event log, likewise
 	cache    *grantCache
 	after    []func() // what follows from the open or just committed transaction
 }
