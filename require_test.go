@@ -221,10 +221,11 @@ func checkChallenge(t *testing.T, values []string, reason Reason) {
 		parameters[name] = strings.TrimSuffix(value, `"`)
 	}
 	want := map[string]string{"resource_metadata": testMetadata}
-	if reason.Code == ReasonMissingToken || reason.Code == ReasonInsufficientScope {
+	tokenless := reason.Code == ReasonMissingToken || reason.Code == ReasonCookieNotAllowed
+	if tokenless || reason.Code == ReasonInsufficientScope {
 		want["scope"] = "reports:read pay"
 	}
-	if reason.Code != ReasonMissingToken {
+	if !tokenless {
 		want["error"], want["error_description"] = string(reason.Error), reason.Means
 	}
 	if diff := cmp.Diff(want, parameters); diff != "" {
