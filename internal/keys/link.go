@@ -19,13 +19,12 @@ func (r *Rings) LinkKey() (id string, key []byte) {
 }
 
 // LinkKeyByID returns the key that may still verify such a link. A link says for
-// itself how long it works, and it works longer than the ring's keys stay in
-// use, so a retired key is good for it; a compromised one is not.
+// itself how long it works; the ring's keys verify at least that long.
 func (r *Rings) LinkKeyByID(id string) ([]byte, bool) {
-	m, ok := r.now.Load().byID[id]
-	if !ok || m.ring != authority.RingFlow || m.state == authority.KeyCompromised {
+	k, ok := r.Find(authority.RingFlow, id)
+	if !ok {
 		return nil, false
 	}
-	key := subkey(m.key, linkLabel)
+	key := subkey(k, linkLabel)
 	return key, key != nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/jetonhq/jeton/internal/grants"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
+	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
@@ -53,6 +54,7 @@ type Server struct {
 	clients  *clients.Service
 	mint     *mint.Service
 	policies *policies.Service
+	notMe    *notme.Service
 	metrics  *metrics
 
 	public   http.Handler
@@ -163,6 +165,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.policies = policies.New(policies.Config{Store: s.store, Now: s.now, Keep: maxAccessLifetime})
+	s.notMe = notme.New(notme.Config{Store: s.store, Revoker: s.tokens, Keys: s.rings, Now: s.now})
 	mux := http.NewServeMux()
 	if err := s.mountProtocol(mux, audience); err != nil {
 		return err
@@ -220,7 +223,7 @@ func (s *Server) mountPages(mux *http.ServeMux) error {
 		return err
 	}
 	pages, err := web.New(web.Config{
-		Issuer: s.cfg.Issuer, Flow: f, Accounts: s.accounts, Logger: s.log, Addr: s.address, RequestID: requestID,
+		Issuer: s.cfg.Issuer, Flow: f, Accounts: s.accounts, NotMe: s.notMe, Logger: s.log, Addr: s.address, RequestID: requestID,
 		RefreshAbsolute: s.cfg.Tokens.RefreshAbsolute,
 	})
 	if err != nil {

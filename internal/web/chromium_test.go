@@ -219,6 +219,24 @@ func TestChromium_SignOut(t *testing.T) {
 	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("Nobody is signed in"))
 }
 
+func TestChromium_NotMe(t *testing.T) {
+	s := newSite(t, options{})
+	for name, on := range map[string]bool{"with scripts": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			session, offline := s.stranger()
+			ctx := chromium(t)
+			run(t, ctx, scripts(on), chromedp.Navigate(s.link(s.target(session))), heading("Was this not you?"))
+			if a, _ := s.live(session.ID, offline.ID); !a {
+				t.Error("opening the page ended the session")
+			}
+			run(t, ctx, chromedp.Click(`//button[contains(., "This was not me")]`), heading("It is signed out"))
+			if a, b := s.live(session.ID, offline.ID); a || b {
+				t.Errorf("session live %v, grant live %v", a, b)
+			}
+		})
+	}
+}
+
 // looks are the ways a page is looked at.
 var looks = []struct {
 	name   string
@@ -296,6 +314,16 @@ func TestChromium_Looks(t *testing.T) {
 	tabTo(t, ctx, "Sign out")
 	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("You are signed out"))
 	look("signedout")
+	session, offline := s.stranger()
+	target := s.target(session)
+	target.Grant = offline.ID
+	run(t, ctx, chromedp.Navigate(s.link(target)), heading("Was this not you?"))
+	look("notme")
+	tabTo(t, ctx, "This was not me")
+	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("It is signed out"))
+	look("notme-done")
+	run(t, ctx, chromedp.Navigate(s.url+"/not-me?link=x"), heading("does not work"))
+	look("notme-bad")
 }
 
 // lowContrast names the texts of a page whose contrast is below 4.5:1.

@@ -9,6 +9,7 @@
 //	/authorize/resume     the same after signing in or choosing an account
 //	/signin /select /consent   one page each
 //	/end_session /signout /signed-out   the way out
+//	/not-me               behind the link of a mail: ends what was not the owner's doing
 //	/                     who is signed in here
 //	/assets/…             the stylesheet, named after its content
 //

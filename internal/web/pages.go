@@ -36,7 +36,7 @@ type pages map[string]*template.Template
 
 func loadPages() (pages, error) {
 	out := pages{}
-	for _, name := range []string{"signin", "select", "consent", "signout", "signedout", "home", "error", "leave", "post"} {
+	for _, name := range []string{"signin", "select", "consent", "signout", "signedout", "notme", "notmedone", "home", "error", "leave", "post"} {
 		t, err := template.ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("page %s: %w", name, err)

@@ -23,11 +23,13 @@ type Accounts interface {
 	SignOut(ctx context.Context, s authority.Session, from authority.Context) error
 }
 
-// Config is what the pages need. Issuer, Flow, Accounts and Addr are required.
+// Config is what the pages need. Issuer, Flow, Accounts, NotMe
+// and Addr are required.
 type Config struct {
 	Issuer   string // an absolute URL; pages live below its path
 	Flow     *flow.Flow
 	Accounts Accounts
+	NotMe    NotMe
 	// Addr is the client's address, behind whatever proxies are trusted.
 	Addr func(*http.Request) netip.Addr
 	// RequestID names the request in the log; error pages show it. "" shows none.
@@ -56,8 +58,8 @@ func New(c Config) (*Handler, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("web: the issuer is not an http or https URL")
 	}
-	if c.Flow == nil || c.Accounts == nil || c.Addr == nil {
-		return nil, errors.New("web: Flow, Accounts and Addr are required")
+	if c.Flow == nil || c.Accounts == nil || c.NotMe == nil || c.Addr == nil {
+		return nil, errors.New("web: Flow, Accounts, NotMe and Addr are required")
 	}
 	if c.Name == "" {
 		c.Name = u.Host
@@ -103,6 +105,8 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.handle(mux, "GET /signout", h.signOut)
 	h.handle(mux, "POST /signout", h.sameOrigin(h.signOutPost))
 	h.handle(mux, "GET /signed-out", h.signedOut)
+	h.handle(mux, "GET /not-me", h.notMe)
+	h.handle(mux, "POST /not-me", h.sameOrigin(h.notMePost))
 	h.handle(mux, "GET /{$}", h.home)
 	if h.prefix != "" {
 		mux.Handle("GET "+h.prefix, h.page(h.home))

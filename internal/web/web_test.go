@@ -26,6 +26,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/flow"
+	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
@@ -53,6 +54,7 @@ type site struct {
 	app      string // origin of the clients' callbacks
 	store    *sqlite.Store
 	accounts *accounts.Service
+	notMe    *notme.Service
 	ada, bob authority.Account
 	hints    hints
 	log      *lockedBuffer
@@ -139,8 +141,9 @@ func newSite(t *testing.T, o options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.notMe = notme.New(notme.Config{Store: s.store, Revoker: revoker{s.store}, Keys: linkKey(key)})
 	pages, err := web.New(web.Config{
-		Issuer: s.url, Flow: decider, Accounts: s.accounts, Name: "Example ID", Logger: logger,
+		Issuer: s.url, Flow: decider, Accounts: s.accounts, NotMe: s.notMe, Name: "Example ID", Logger: logger,
 		Addr:      func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") },
 		RequestID: func(context.Context) string { return "req-4711" },
 		Scopes:    map[string]string{"reports:read": "Read your reports"},
