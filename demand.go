@@ -36,7 +36,9 @@ const (
 	demandFresh
 	demandQueryToken
 	demandCookie
-	demandNoCookie    // of a policy: undoes demandCookie
+	demandNoCookie // of a policy: undoes demandCookie
+	demandAuthAge
+	demandACR
 	demandRegistry    // of a policy: undoes demandSkipRegistry
 	demandUnsupported // of a policy: nobody passes
 )
@@ -168,6 +170,17 @@ func (r *rule) meet(demands []Demand, t *Token, now instant) *Refusal {
 			}
 			if (now.unix-int64(d.span))/int64(time.Second) > t.issuedAt {
 				return refuse(ReasonTooOld)
+			}
+		case demandAuthAge:
+			if d.span <= 0 {
+				return refuse(ReasonLocked)
+			}
+			if (now.unix-int64(d.span))/int64(time.Second) > t.authTime {
+				return r.stepUp(ReasonSignInTooOld)
+			}
+		case demandACR:
+			if t.ACR == "" || !slices.Contains(d.names, t.ACR) {
+				return r.stepUp(ReasonStepUpNeeded)
 			}
 		case demandClients:
 			if !slices.Contains(d.names, t.ClientID) {

@@ -198,6 +198,12 @@ func demandsOf(d policy.Demands) []Demand {
 	if len(d.Clients) > 0 {
 		list = append(list, Clients(d.Clients...))
 	}
+	if d.AuthAge != nil {
+		list = append(list, AuthAge(d.AuthAge.Std()))
+	}
+	if len(d.ACR) > 0 {
+		list = append(list, ACR(d.ACR...))
+	}
 	if d.FreshClaims {
 		list = append(list, FreshClaims())
 	}

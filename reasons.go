@@ -37,6 +37,8 @@ const (
 	ReasonKeyRevoked           = "key_revoked"
 	ReasonUnknownToken         = "unknown_token"
 	ReasonInsufficientScope    = "insufficient_scope"
+	ReasonSignInTooOld         = "sign_in_too_old"
+	ReasonStepUpNeeded         = "step_up_needed"
 	ReasonWrongSubject         = "wrong_subject"
 	ReasonWrongClient          = "wrong_client"
 	ReasonWrongURL             = "wrong_url"
@@ -137,6 +139,12 @@ var reasons = []Reason{
 	{ReasonInsufficientScope, http.StatusForbidden, oauth.InsufficientScope,
 		"The token lacks a scope that this route demands.",
 		"Ask for the scopes in the challenge."},
+	{ReasonSignInTooOld, http.StatusUnauthorized, oauth.InsufficientUserAuthentication,
+		"The person signed in longer ago than this route allows.",
+		"Send the person to /authorize with the max_age and acr_values of the challenge. A refresh does not help."},
+	{ReasonStepUpNeeded, http.StatusUnauthorized, oauth.InsufficientUserAuthentication,
+		"The person did not sign in in one of the ways that this route demands.",
+		"Send the person to /authorize with the acr_values and max_age of the challenge. A refresh does not help."},
 	{ReasonWrongSubject, http.StatusForbidden, oauth.AccessDenied,
 		"The token is in the URL, and the URL is not about the token's subject.",
 		"Put the subject of the token into the URL, where the API wants it."},

@@ -1,14 +1,20 @@
 package jeton
 
-import "github.com/jetonhq/jeton/oauth"
+import (
+	"time"
+
+	"github.com/jetonhq/jeton/oauth"
+)
 
 // Refusal is why a request or a token was refused. It is shared: do not change it.
 type Refusal struct {
-	Reason      string     // a stable code, see Reasons
-	Status      int        // 400, 401, 403 or 503
-	Code        oauth.Code // of the protocol
-	Description string     // fixed text
-	Scope       []string   // what the route demands, with insufficient_scope
+	Reason      string        // a stable code, see Reasons
+	Status      int           // 400, 401, 403 or 503
+	Code        oauth.Code    // of the protocol
+	Description string        // fixed text
+	Scope       []string      // what the route demands, with insufficient_scope
+	ACRValues   []string      // how the person may sign in, with insufficient_user_authentication; empty: in any way
+	MaxAge      time.Duration // of the sign-in, whole seconds, with insufficient_user_authentication; 0: any
 	cause       error
 }
 

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jetonhq/jeton/oauth"
 )
@@ -81,6 +83,16 @@ func (g *Guard) WriteRefusal(w http.ResponseWriter, err error) {
 	g.write(w, refusal, refusal.Scope)
 }
 
+// Challenge is the value of WWW-Authenticate that goes with the error of [Guard.Check], for answers that are not
+// HTTP; "" where another token would not help.
+func (g *Guard) Challenge(err error) string {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return ""
+	}
+	return g.challenge(refusal, refusal.Scope)
+}
+
 // write answers with a refusal (RFC 6750 section 3, RFC 9728 section 5.1).
 func (g *Guard) write(w http.ResponseWriter, refusal *Refusal, scopes []string) {
 	h := w.Header()
@@ -112,6 +124,11 @@ func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
 		// RFC 6750 section 3.1: no error code for a request that does not try.
 		c.Scope = strings.Join(scopes, " ")
 		return c.String()
+	case ReasonSignInTooOld, ReasonStepUpNeeded: // RFC 9470 section 3
+		c.ACRValues = strings.Join(refusal.ACRValues, " ")
+		if refusal.MaxAge > 0 {
+			c.MaxAge = strconv.FormatInt(int64(refusal.MaxAge/time.Second), 10)
+		}
 	case ReasonInsufficientScope:
 		c.Scope = strings.Join(scopes, " ")
 	case ReasonWrongClient, ReasonWrongSubject, ReasonWrongURL, ReasonNotSingleUse, ReasonCrossOrigin:

@@ -20,8 +20,10 @@ type Token struct {
 	ID        string // jti
 	GrantID   string // gid, may be empty
 	SessionID string // sid, may be empty
+	ACR       string // acr: how the person signed in, may be empty
 
 	issuedAt, expiresAt int64   // Unix seconds
+	authTime            int64   // Unix seconds, 0 when absent
 	version             int64   // ver, 0 when absent
 	text                *string // behind a pointer, so that no way of printing reaches it
 }
@@ -34,6 +36,14 @@ func (t *Token) IssuedAt() time.Time { return time.Unix(t.issuedAt, 0) }
 
 // ExpiresAt is exp.
 func (t *Token) ExpiresAt() time.Time { return time.Unix(t.expiresAt, 0) }
+
+// AuthTime is auth_time, when the person signed in; zero where nobody did.
+func (t *Token) AuthTime() time.Time {
+	if t.authTime == 0 {
+		return time.Time{}
+	}
+	return time.Unix(t.authTime, 0)
+}
 
 // Claims reads all claims. They are not kept, in order to keep the memory per token small: it costs about
 // two microseconds each time.
@@ -82,7 +92,7 @@ type record struct {
 
 // texts are the claims that a record refers to, in a row.
 func texts(c *jwt.Claims) string {
-	return c.Scope + c.Subject + c.ClientID + c.ID + c.GrantID + c.SessionID
+	return c.Scope + c.Subject + c.ClientID + c.ID + c.GrantID + c.SessionID + c.ACR
 }
 
 // fill sets a record from claims. tail is a copy of their texts: nothing else of the request or of the parsed
@@ -100,8 +110,10 @@ func (r *record) fill(v *jwt.Token, text *string, tail string) {
 		ID:        take(len(c.ID)),
 		GrantID:   take(len(c.GrantID)),
 		SessionID: take(len(c.SessionID)),
+		ACR:       take(len(c.ACR)),
 		issuedAt:  c.IssuedAt,
 		expiresAt: c.ExpiresAt,
+		authTime:  c.AuthTime,
 		version:   c.Version,
 		text:      text,
 	}

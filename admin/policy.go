@@ -19,6 +19,8 @@ type PolicySpec struct {
 	MaxAge       *Duration `json:"max_age,omitempty"`       // since the token was issued; 0s locks the route for everybody
 	Scope        []string  `json:"scope,omitempty"`         // all of them
 	Clients      []string  `json:"clients,omitempty"`       // one of them
+	AuthAge      *Duration `json:"auth_age,omitempty"`      // since the person signed in (auth_time)
+	ACR          []string  `json:"acr,omitempty"`           // one of them: how the person signed in
 	FreshClaims  bool      `json:"fresh_claims,omitempty"`  // what the token says about its subject must not have changed
 	SingleUse    bool      `json:"single_use,omitempty"`    // only tokens that may be used once
 	NoCookie     bool      `json:"no_cookie,omitempty"`     // session cookies of browser apps do not pass, also where the code allows them

@@ -22,6 +22,11 @@ import (
 // codes of jeton.Reasons.
 const TrailerReason = "jeton-reason"
 
+// TrailerChallenge is the trailer in which a refused call finds what would help,
+// in the form of WWW-Authenticate: the scopes that are missing, or what the
+// method wants of the person's sign-in (oauth.StepUpOf reads that).
+const TrailerChallenge = "www-authenticate"
+
 // Config says what a server's methods demand.
 type Config struct {
 	// Guard checks the tokens. Required.
@@ -87,7 +92,7 @@ func (g *Guarded) Unary(ctx context.Context, request any, info *grpc.UnaryServer
 	c, err := g.admit(ctx, info.FullMethod, false)
 	if err != nil {
 		// Fails only where there is no call to answer.
-		_ = grpc.SetTrailer(ctx, trailer(err))
+		_ = grpc.SetTrailer(ctx, g.trailer(err))
 		return nil, refused(err)
 	}
 	return handler(jeton.WithToken(ctx, c.token), request)
@@ -167,11 +172,16 @@ func refusal(code string) error {
 	return errors.New("jetongrpc: unknown reason")
 }
 
-func trailer(err error) metadata.MD {
-	if r, ok := errors.AsType[*jeton.Refusal](err); ok {
-		return metadata.Pairs(TrailerReason, r.Reason)
+func (g *Guarded) trailer(err error) metadata.MD {
+	r, ok := errors.AsType[*jeton.Refusal](err)
+	if !ok {
+		return nil
 	}
-	return nil
+	md := metadata.Pairs(TrailerReason, r.Reason)
+	if challenge := g.guard.Challenge(err); challenge != "" {
+		md.Set(TrailerChallenge, challenge)
+	}
+	return md
 }
 
 // refused translates to gRPC. The message is fixed text: causes stay here.

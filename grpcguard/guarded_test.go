@@ -93,6 +93,14 @@ func deaf(_ any, s grpc.ServerStream) error {
 
 func serve(t *testing.T, authority *jetontest.Authority, change func(*jeton.Config)) *grpc.ClientConn {
 	t.Helper()
+	return serveWith(t, authority, change, map[string][]jeton.Demand{
+		"/test.Who/Delete": {jeton.Scope("delete")}, "/test.Who/Chat": {jeton.MaxAge(2 * time.Second)},
+	})
+}
+
+// serveWith is serve with other demands of single methods.
+func serveWith(t *testing.T, authority *jetontest.Authority, change func(*jeton.Config), methods map[string][]jeton.Demand) *grpc.ClientConn {
+	t.Helper()
 	cfg := authority.Guard()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	if change != nil {
@@ -106,7 +114,7 @@ func serve(t *testing.T, authority *jetontest.Authority, change func(*jeton.Conf
 	guarded, err := jetongrpc.New(jetongrpc.Config{
 		Guard:   guard,
 		Demands: []jeton.Demand{jeton.Scope("read")},
-		Methods: map[string][]jeton.Demand{"/test.Who/Delete": {jeton.Scope("delete")}, "/test.Who/Chat": {jeton.MaxAge(2 * time.Second)}},
+		Methods: methods,
 		Public:  []string{"/test.Who/Health", "/test.Who/Open"},
 	})
 	if err != nil {

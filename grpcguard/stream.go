@@ -18,14 +18,14 @@ func (g *Guarded) Stream(server any, ss grpc.ServerStream, info *grpc.StreamServ
 	ctx := ss.Context()
 	c, err := g.admit(ctx, info.FullMethod, true)
 	if err != nil {
-		ss.SetTrailer(trailer(err))
+		ss.SetTrailer(g.trailer(err))
 		return refused(err)
 	}
 	guarded := &stream{ServerStream: ss, ctx: jeton.WithToken(ctx, c.token), guard: g.guard, credential: c}
 	err = handler(server, guarded)
 	if refusal := guarded.ended.Load(); refusal != nil {
 		// Whatever the handler made of the error that it got.
-		ss.SetTrailer(trailer(*refusal))
+		ss.SetTrailer(g.trailer(*refusal))
 		return refused(*refusal)
 	}
 	return err
@@ -57,11 +57,12 @@ func (s *stream) SendMsg(message any) error {
 	return s.ServerStream.SendMsg(message)
 }
 
-// check asks whether the token is still alive. Its age was a matter of the
-// beginning: a stream may grow older than jeton.MaxAge, but not than the token.
+// check asks whether the token is still alive. Its age, and that of the sign-in,
+// was a matter of the beginning: a stream may grow older than jeton.MaxAge and
+// jeton.AuthAge, but not than the token.
 func (s *stream) check() error {
 	_, err := s.guard.Check(s.ctx, *s.credential.text, s.credential.demands...)
-	if r, ok := errors.AsType[*jeton.Refusal](err); err == nil || ok && r.Reason == jeton.ReasonTooOld {
+	if r, ok := errors.AsType[*jeton.Refusal](err); err == nil || ok && (r.Reason == jeton.ReasonTooOld || r.Reason == jeton.ReasonSignInTooOld) {
 		return nil
 	}
 	s.ended.Store(&err)

@@ -120,6 +120,8 @@ func (a *Authority) Guard() jeton.Config {
 type request struct {
 	subject string
 	scope   []string
+	ago     time.Duration // since the sign-in
+	acr     string
 }
 
 // Option says something about a token.
@@ -132,6 +134,12 @@ func Subject(name string) Option { return func(r *request) { r.subject = name } 
 
 // Scope sets the token's scope. Default: none.
 func Scope(scope ...string) Option { return func(r *request) { r.scope = scope } }
+
+// SignedIn says how long ago and by which acr the person signed in. Default: when
+// the person was first named, and the acr of a password.
+func SignedIn(ago time.Duration, acr string) Option {
+	return func(r *request) { r.ago, r.acr = ago, acr }
+}
 
 // Token mints an access token for a person, exactly as a sign-in would.
 func (a *Authority) Token(t testing.TB, options ...Option) string {
@@ -149,7 +157,10 @@ func (a *Authority) Token(t testing.TB, options ...Option) string {
 	id := secret.NewID(now)
 	code := authority.Code{
 		ID: id, Digest: secret.Digest(tokens.NewCode(id).Reveal()), ClientID: a.app.ID, AccountID: p.account.ID, SessionID: p.session.ID,
-		Scope: r.scope, Audience: []string{Audience}, AuthTime: p.session.AuthTime, CreatedAt: now, ExpiresAt: now.Add(time.Minute),
+		Scope: r.scope, Audience: []string{Audience}, AuthTime: p.session.AuthTime, ACR: p.session.ACR, CreatedAt: now, ExpiresAt: now.Add(time.Minute),
+	}
+	if r.acr != "" || r.ago != 0 {
+		code.AuthTime, code.ACR = now.Add(-r.ago), r.acr
 	}
 	if err := a.parts.Store.CreateCode(ctx, code, nil, nil); err != nil {
 		t.Fatalf("jetontest: %v", err)
@@ -178,7 +189,7 @@ func (a *Authority) person(ctx context.Context, name string) (person, error) {
 	}
 	until := now.Add(24 * time.Hour)
 	p.session = authority.Session{
-		ID: secret.NewID(now), AccountID: p.account.ID, Digest: secret.Digest(secret.Token("").Reveal()), AuthTime: now,
+		ID: secret.NewID(now), AccountID: p.account.ID, Digest: secret.Digest(secret.Token("").Reveal()), AuthTime: now, ACR: config.Default().SignIn.PasswordACR,
 		CreatedAt: now, LastSeen: now, IdleUntil: until, ExpiresAt: until,
 	}
 	if err := a.parts.Store.CreateSession(ctx, p.session, secret.ID{}, event(authority.EventSignedIn)); err != nil {

@@ -29,6 +29,9 @@ const (
 	RegistrationNotSupported Code = "registration_not_supported"
 	InvalidToken             Code = "invalid_token"      // RFC 6750 section 3.1
 	InsufficientScope        Code = "insufficient_scope" // RFC 6750 section 3.1
+
+	InsufficientUserAuthentication  Code = "insufficient_user_authentication"  // RFC 9470 section 3, of an API
+	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements" // RFC 9470 section 5, of /authorize
 )
 
 // Error is a refusal the protocol lets a client see (RFC 6749 section 5.2).

@@ -47,6 +47,9 @@ type Config struct {
 	Limits      Limits
 	MinPassword int // shortest new password in code points; default 15 (NIST SP 800-63B-4), at least 8
 
+	// PasswordACR is the acr of a sign-in with a password; default urn:jeton:pwd.
+	PasswordACR string
+
 	HashConcurrency int // password hashes at once, 19 MiB each; default GOMAXPROCS
 	HashQueue       int // attempts that may wait for one; default 64
 }
@@ -98,6 +101,7 @@ func New(c Config) (*Service, error) {
 	c.SessionAbsolute = cmp.Or(c.SessionAbsolute, 24*time.Hour)
 	c.KeepStale = cmp.Or(c.KeepStale, time.Hour)
 	c.MinPassword = cmp.Or(c.MinPassword, 15)
+	c.PasswordACR = cmp.Or(c.PasswordACR, "urn:jeton:pwd")
 	l := &c.Limits
 	l.AccountFailures = cmp.Or(l.AccountFailures, 10)
 	l.AddressFailures = cmp.Or(l.AddressFailures, 100)

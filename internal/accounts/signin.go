@@ -117,7 +117,7 @@ func (s *Service) open(ctx context.Context, now time.Time, account authority.Acc
 	key := secret.Bytes(cookieSecret)
 	session := authority.Session{
 		ID: secret.NewID(now), AccountID: account.ID, Digest: secret.Digest(string(key)),
-		AuthTime: now, AMR: []string{"pwd"}, CreatedAt: now, LastSeen: now,
+		AuthTime: now, AMR: []string{"pwd"}, ACR: s.cfg.PasswordACR, CreatedAt: now, LastSeen: now,
 		ExpiresAt: now.Add(s.cfg.SessionAbsolute), First: from, Last: from,
 	}
 	session.IdleUntil = s.idleUntil(session, now)

@@ -20,6 +20,7 @@ func TestCheck(t *testing.T) {
 		h[name] = append(h[name], value)
 		return h
 	}
+	old := authority.Token(t, jetontest.Subject("ada"), jetontest.SignedIn(time.Hour, "urn:jeton:pwd"))
 	for _, test := range []struct {
 		name, method, target string
 		header               http.Header
@@ -38,6 +39,14 @@ func TestCheck(t *testing.T) {
 		{name: "scope by header", target: "/check", header: more("X-Jeton-Scope", "reports:read"), status: 200},
 		{name: "client by header", target: "/check", header: more("X-Jeton-Client", "app"), status: 200},
 		{name: "max age by header", target: "/check", header: more("X-Jeton-Max-Age", "5m"), status: 200},
+
+		{name: "sign-in", target: "/check?auth_age=5m&acr=urn:x+urn:jeton:pwd", header: bearer(token), status: 200},
+		{name: "another acr", target: "/check?acr=urn:x&auth_age=5m", header: bearer(token), status: 401, reason: "step_up_needed", challenge: `acr_values="urn:x", max_age="300"`},
+		{name: "acr by header", target: "/check", header: more("X-Jeton-Acr", "urn:x"), status: 401, reason: "step_up_needed", challenge: `acr_values="urn:x"`},
+		{name: "sign-in by header", target: "/check", header: more("X-Jeton-Auth-Age", "5m"), status: 200},
+		{name: "old sign-in", target: "/check?auth_age=5m", header: bearer(old), status: 401, reason: "sign_in_too_old", challenge: `max_age="300"`},
+		{name: "empty acr", target: "/check?acr=", header: bearer(token), status: 500},
+		{name: "auth_age without a unit", target: "/check?auth_age=300", header: bearer(token), status: 500},
 
 		{name: "no token", target: "/check?scope=reports:read", status: 401, reason: "missing_token", challenge: `scope="reports:read"`},
 		{name: "another scheme", target: "/check", header: http.Header{"Authorization": {"Basic YTpi"}}, status: 401, reason: "missing_token", challenge: "resource_metadata="},

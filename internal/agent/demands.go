@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,15 +18,19 @@ const (
 	headerScope  = "X-Jeton-Scope"
 	headerMaxAge = "X-Jeton-Max-Age"
 	headerClient = "X-Jeton-Client"
+	headerAuth   = "X-Jeton-Auth-Age"
+	headerACR    = "X-Jeton-Acr"
 )
 
 // Fixed texts: they are logged and answered.
 var (
 	errQuery   = errors.New("the query of /check is malformed")
-	errUnknown = errors.New("the query of /check has a parameter other than scope, max_age and client")
+	errUnknown = errors.New("the query of /check has a parameter other than scope, max_age, client, auth_age and acr")
 	errScope   = errors.New("the demanded scope is empty or malformed")
 	errMaxAge  = errors.New("the demanded max_age is no positive duration such as 5m or 30s")
 	errClient  = errors.New("the demanded client is empty")
+	errAuth    = errors.New("the demanded auth_age is no positive duration such as 5m or 30s")
+	errACR     = errors.New("the demanded acr is empty")
 )
 
 // demandsOf reads what the proxy's configuration demands. All of it must hold,
@@ -44,13 +49,13 @@ func demandsOf(r *http.Request) ([]jeton.Demand, error) {
 		}
 	}
 	for name := range query {
-		if name != "scope" && name != "max_age" && name != "client" {
+		if !slices.Contains([]string{"scope", "max_age", "client", "auth_age", "acr"}, name) {
 			return nil, errUnknown // misspelt, it would demand nothing
 		}
 	}
-	for _, source := range []struct{ scopes, ages, clients []string }{
-		{query["scope"], query["max_age"], query["client"]},
-		{r.Header.Values(headerScope), r.Header.Values(headerMaxAge), r.Header.Values(headerClient)},
+	for _, source := range []struct{ scopes, ages, clients, auths, acrs []string }{
+		{query["scope"], query["max_age"], query["client"], query["auth_age"], query["acr"]},
+		{r.Header.Values(headerScope), r.Header.Values(headerMaxAge), r.Header.Values(headerClient), r.Header.Values(headerAuth), r.Header.Values(headerACR)},
 	} {
 		for _, text := range source.scopes {
 			scope, ok := oauth.ParseScope(text)
@@ -72,6 +77,20 @@ func demandsOf(r *http.Request) ([]jeton.Demand, error) {
 				return nil, errClient
 			}
 			demands = append(demands, jeton.Clients(ids...))
+		}
+		for _, text := range source.auths {
+			age, err := time.ParseDuration(text)
+			if err != nil || age <= 0 {
+				return nil, errAuth
+			}
+			demands = append(demands, jeton.AuthAge(age))
+		}
+		for _, text := range source.acrs {
+			values := strings.Fields(text) // one of them
+			if len(values) == 0 {
+				return nil, errACR
+			}
+			demands = append(demands, jeton.ACR(values...))
 		}
 	}
 	return demands, nil

@@ -18,7 +18,7 @@ func (a *app) policyCommand() *cobra.Command {
 func (a *app) policySet() *cobra.Command {
 	var spec admin.PolicySpec
 	var scope string
-	var maxAge, staleness time.Duration
+	var maxAge, authAge, staleness time.Duration
 	cmd := a.command("set NAME", "Create a policy, or replace it", cobra.ExactArgs(1), nil)
 	flags := cmd.Flags()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -30,6 +30,9 @@ func (a *app) policySet() *cobra.Command {
 		spec.Name, spec.Scope = args[0], strings.Fields(scope)
 		if flags.Changed("max-age") {
 			spec.MaxAge = new(admin.Duration(maxAge))
+		}
+		if flags.Changed("auth-age") {
+			spec.AuthAge = new(admin.Duration(authAge))
 		}
 		if flags.Changed("max-staleness") {
 			spec.MaxStaleness = new(admin.Duration(staleness))
@@ -46,6 +49,8 @@ func (a *app) policySet() *cobra.Command {
 	flags.DurationVar(&maxAge, "max-age", 0, "`AGE` of a token at most, since it was issued; 0 locks the route")
 	flags.StringVar(&scope, "scope", "", "`SCOPES` a token must have, separated by spaces")
 	flags.StringSliceVar(&spec.Clients, "client", nil, "`ID` of a client whose tokens pass; may be repeated")
+	flags.DurationVar(&authAge, "auth-age", 0, "`AGE` of the person's sign-in at most")
+	flags.StringSliceVar(&spec.ACR, "acr", nil, "`ACR` by which the person signed in; may be repeated, for one of them")
 	flags.BoolVar(&spec.FreshClaims, "fresh-claims", false, "only tokens that say what is true now of their subject")
 	flags.BoolVar(&spec.SingleUse, "single-use", false, "only tokens that may be used once")
 	flags.BoolVar(&spec.NoCookie, "no-cookie", false, "no session cookies of browser apps, also where the code allows them")
@@ -149,6 +154,10 @@ func demands(p admin.PolicySpec) string {
 	}
 	add(len(p.Scope) > 0, "scope "+list(p.Scope))
 	add(len(p.Clients) > 0, "clients "+list(p.Clients))
+	if p.AuthAge != nil {
+		add(true, "sign-in age "+p.AuthAge.String())
+	}
+	add(len(p.ACR) > 0, "acr "+list(p.ACR))
 	add(p.FreshClaims, "fresh claims")
 	add(p.SingleUse, "single use")
 	add(p.NoCookie, "no cookie")

@@ -147,6 +147,11 @@ type SignIn struct {
 	// Fewest characters of a new password, at least 8.
 	MinPassword int `yaml:"min_password"`
 
+	// The acr that tokens of a person who signed in with a password say, and that
+	// apps and APIs can ask for (acr_values, RFC 9470). Changing it means that who
+	// is signed in signs in again where it is asked for.
+	PasswordACR string `yaml:"password_acr"`
+
 	// Failures of one login from one network (/24, or /56 of IPv6) that cost
 	// nothing. After them each failure makes the next attempt wait.
 	AccountFailures int `yaml:"account_failures"`
@@ -222,6 +227,7 @@ func Default() Config {
 		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour},
 		SignIn: SignIn{
 			MinPassword:     15,
+			PasswordACR:     "urn:jeton:pwd",
 			AccountFailures: 10,
 			AddressFailures: 100,
 			Ceiling:         100,

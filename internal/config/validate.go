@@ -42,6 +42,7 @@ func (c Config) Validate() error {
 	check("sessions.idle", within(c.Sessions.Idle, time.Minute, c.Sessions.Absolute))
 
 	check("sign_in.min_password", between(c.SignIn.MinPassword, 8, 64))
+	check("sign_in.password_acr", checkACR(c.SignIn.PasswordACR))
 	check("sign_in.account_failures", between(c.SignIn.AccountFailures, 1, 100))
 	check("sign_in.address_failures", between(c.SignIn.AddressFailures, 1, 100_000))
 	check("sign_in.ceiling", between(c.SignIn.Ceiling, 1, 100))
@@ -145,6 +146,15 @@ func checkAddress(address string) error {
 	}
 	if strings.ContainsAny(host, "/ ") {
 		return fmt.Errorf("%q has no usable host", address)
+	}
+	return nil
+}
+
+// checkACR: values travel in lists that are separated by spaces, and in
+// challenges.
+func checkACR(value string) error {
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return fmt.Errorf("%q is not a name such as urn:jeton:pwd: it has to be of visible ASCII without quotes and backslashes", value)
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type Config struct {
 	// Stopping is closed when the server drains, so that streams and long polls end.
 	Stopping <-chan struct{}
 
+	ACRValues []string // in which people can sign in
+
 	// Origins whose pages may call the endpoints for browser apps; "*" is any.
 	Origins    []string
 	JWKSMaxAge time.Duration // default 10 min

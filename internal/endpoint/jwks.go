@@ -71,6 +71,7 @@ func (h *Handler) describe() oauth.Metadata {
 		CodeChallengeMethodsSupported:              []string{oauth.S256},
 		AuthorizationResponseIssParameterSupported: true,
 		PromptValuesSupported:                      []string{"none", "login", "consent", "select_account"},
+		ACRValuesSupported:                         h.cfg.ACRValues,
 		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
 			"name", "preferred_username", "updated_at", "email", "email_verified"},
 	}

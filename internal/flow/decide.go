@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -89,7 +90,7 @@ func (f *Flow) who(req *Request, b Browser) (Step, error) {
 	session := b.Session.ID
 	hintMissed := b.SignedIn() && req.Hint != nil && req.Hint.Subject != b.Account.Subject()
 	if req.Prompt.None {
-		if !b.SignedIn() || hintMissed || f.tooOld(req, b) {
+		if !b.SignedIn() || hintMissed || f.tooOld(req, b) || tooWeak(req, b) {
 			return nil, oauth.Refuse(oauth.LoginRequired, "the person has to sign in")
 		}
 		return nil, nil
@@ -104,7 +105,9 @@ func (f *Flow) who(req *Request, b Browser) (Step, error) {
 		return nil, oauth.Refuse(oauth.LoginRequired, "another account than the one in id_token_hint signed in")
 	case hintMissed, b.State.Switch && !fresh:
 		return SignIn{Request: req, Login: req.LoginHint}, nil
-	case !fresh && (req.Prompt.Login || f.tooOld(req, b)):
+	case fresh && tooWeak(req, b):
+		return nil, errUnmet
+	case !fresh && (req.Prompt.Login || f.tooOld(req, b) || tooWeak(req, b)):
 		login := req.LoginHint
 		if login == "" {
 			login = b.Account.Login
@@ -125,6 +128,12 @@ func (f *Flow) tooOld(req *Request, b Browser) bool {
 	// auth_time has whole seconds in tokens, so that is what a client sees.
 	age := f.cfg.Now().Sub(b.Session.AuthTime.Truncate(time.Second))
 	return *req.MaxAge == 0 || age > *req.MaxAge
+}
+
+// tooWeak reports whether the sign-in was not in one of the ways that acr_values
+// names.
+func tooWeak(req *Request, b Browser) bool {
+	return len(req.ACR) > 0 && !slices.Contains(req.ACR, b.Session.ACR)
 }
 
 // allowed settles what the account lets the client do.

@@ -31,7 +31,7 @@ type Store interface {
 	CreateCode(ctx context.Context, c authority.Code, consent *authority.Consent, e *authority.Event) error
 }
 
-// Config is what a Flow needs. All but the last two are required.
+// Config is what a Flow needs. All but the last three are required.
 type Config struct {
 	Issuer  string
 	Clients Clients
@@ -42,6 +42,7 @@ type Config struct {
 	Key     func() (id string, key []byte)
 	KeyByID func(id string) (key []byte, ok bool)
 
+	ACRValues    []string         // that a sign-in can reach; empty: sign-ins have none
 	CodeLifetime time.Duration    // 0 means 60 s; more than 10 min is refused
 	Now          func() time.Time // nil means time.Now
 }

@@ -22,6 +22,8 @@ const (
 	issuer    = "https://id.example.com"
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636 appendix B
 	callback  = "https://app.example.com/cb"
+
+	pwd, mfa = "urn:example:pwd", "urn:example:mfa" // ways to sign in
 )
 
 // hints answers for ID tokens by name, so that these tests need no keys.
@@ -111,8 +113,9 @@ func newFixture(t *testing.T) *fixture {
 	f.broken = &failing{Store: f.store}
 	f.Flow, err = flow.New(flow.Config{
 		Issuer: issuer, Clients: registered, Store: f.broken, Hints: f.hints, Now: now,
-		Key:     func() (string, []byte) { return "k1", f.keys["k1"] },
-		KeyByID: func(id string) ([]byte, bool) { k, ok := f.keys[id]; return k, ok },
+		ACRValues: []string{pwd, mfa},
+		Key:       func() (string, []byte) { return "k1", f.keys["k1"] },
+		KeyByID:   func(id string) ([]byte, bool) { k, ok := f.keys[id]; return k, ok },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +135,7 @@ func (f *fixture) event(kind authority.EventType) authority.Event {
 func (f *fixture) signIn(at time.Time) flow.Browser {
 	f.t.Helper()
 	s := authority.Session{
-		ID: secret.NewID(at), AccountID: f.account.ID, Digest: secret.Digest(at.String()), AuthTime: at, AMR: []string{"pwd"},
+		ID: secret.NewID(at), AccountID: f.account.ID, Digest: secret.Digest(at.String()), AuthTime: at, AMR: []string{"pwd"}, ACR: pwd,
 		CreatedAt: at, LastSeen: at, IdleUntil: at.Add(time.Hour), ExpiresAt: at.Add(24 * time.Hour),
 	}
 	if err := f.store.CreateSession(f.t.Context(), s, secret.ID{}, f.event(authority.EventSignedIn)); err != nil {
@@ -581,7 +584,7 @@ func TestOP_1_RequestObjectsAreRefusedByName(t *testing.T) {
 func TestOP_2_ParametersThatMustNotFail(t *testing.T) {
 	f := newFixture(t)
 	f.check(f.browser, []decision{
-		{"all", q("web", "display", "hologram", "ui_locales", "xx yy", "claims_locales", "q", "acr_values", "gold", "login_hint", "ada", "claims", "{}", "prompt", "dance"), "consent to openid read"},
+		{"all", q("web", "display", "hologram", "ui_locales", "xx yy", "claims_locales", "q", "acr_values", "gold "+pwd, "login_hint", "ada", "claims", "{}", "prompt", "dance"), "consent to openid read"},
 		{"long nonce", q("web", "nonce", strings.Repeat("n", 500)), "consent to openid read"},
 		{"long login_hint", q("web", "login_hint", strings.Repeat("n", 5000)), "consent to openid read"},
 	})
@@ -670,6 +673,33 @@ func TestOP_4_MaxAge(t *testing.T) {
 	b.State = flow.State{}
 	if got := f.outcome(q("own", "max_age", "0"), b); got != "sign in again" {
 		t.Errorf("max_age=0 right after another sign-in: %s", got)
+	}
+}
+
+func TestSTE_2_ACRValues(t *testing.T) {
+	f := newFixture(t)
+	f.check(f.browser, []decision{
+		{"the way it was", q("own", "acr_values", pwd), "issue openid read"},
+		{"one of several", q("own", "acr_values", "gold "+mfa+" "+pwd), "issue openid read"},
+		{"too weak", q("own", "acr_values", mfa), "sign in again"},
+		{"too weak, silent", q("own", "acr_values", mfa, "prompt", "none"), "login_required"},
+		{"unknown", q("own", "acr_values", "gold silver"), "unmet_authentication_requirements"},
+		{"unknown, silent", q("own", "acr_values", "gold", "prompt", "none"), "unmet_authentication_requirements"},
+		{"repeated", q("own") + "&acr_values=a&acr_values=b", "invalid_request"},
+		{"strong enough, too old", q("own", "acr_values", pwd, "max_age", "59"), "sign in again"},
+	})
+	f.check(flow.Browser{}, []decision{
+		{"nobody", q("own", "acr_values", mfa), "sign in"},
+		{"nobody, unknown", q("own", "acr_values", "gold"), "unmet_authentication_requirements"},
+	})
+	// Who has signed in for the request and still falls short is not asked forever.
+	b := f.signIn(f.now)
+	b.State.Authenticated = b.Session.ID
+	if got := f.outcome(q("own", "acr_values", mfa), b); got != "unmet_authentication_requirements" {
+		t.Errorf("after signing in for it: %s", got)
+	}
+	if got := f.outcome(q("own", "acr_values", pwd), b); got != "issue openid read" {
+		t.Errorf("after signing in for what was reached: %s", got)
 	}
 }
 

@@ -29,6 +29,7 @@ type Request struct {
 	Challenge   string // "" only for clients that may leave PKCE out
 	Prompt      Prompt
 	MaxAge      *time.Duration
+	ACR         []string // the sign-in has to be one of these; empty: any
 	Hint        *tokens.Hint
 	LoginHint   string
 }
@@ -224,8 +225,8 @@ func (r *Request) parseChallenge(p parameters, openid bool) error {
 }
 
 // parseOpenID reads the parameters of OpenID Connect Core section 3.1.2.1.
-// display, ui_locales, claims_locales and acr_values must not fail and are not
-// acted upon (section 15.1).
+// display, ui_locales and claims_locales must not fail and are not acted upon
+// (section 15.1).
 func (f *Flow) parseOpenID(ctx context.Context, req *Request, p parameters) error {
 	prompts := strings.Fields(p.get("prompt"))
 	for _, v := range prompts {
@@ -254,6 +255,13 @@ func (f *Flow) parseOpenID(ctx context.Context, req *Request, p parameters) erro
 		age := time.Duration(seconds) * time.Second // #nosec G115 -- below 2^32
 		req.MaxAge = &age
 	}
+	if values := strings.Fields(p.get("acr_values")); len(values) > 0 {
+		// RFC 9470 section 5: better an error than a sign-in that the API refuses again.
+		req.ACR = slices.DeleteFunc(values, func(v string) bool { return !slices.Contains(f.cfg.ACRValues, v) })
+		if len(req.ACR) == 0 {
+			return errUnmet
+		}
+	}
 	if token := p.get("id_token_hint"); token != "" {
 		hint, err := f.cfg.Hints.IDTokenHint(ctx, token)
 		if err != nil {
@@ -269,6 +277,9 @@ func (f *Flow) parseOpenID(ctx context.Context, req *Request, p parameters) erro
 	}
 	return nil
 }
+
+// errUnmet says that nobody can sign in in the way the client asks for.
+var errUnmet = oauth.Refuse(oauth.UnmetAuthenticationRequirements, "nobody can sign in here in one of the ways in acr_values")
 
 // maxLoginHint is longer than any login or mail address.
 const maxLoginHint = 320

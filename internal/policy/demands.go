@@ -26,6 +26,8 @@ type Demands struct {
 	MaxAge       *Span    `json:"max_age,omitempty"`       // since iat; 0 is a locked route: nobody passes
 	Scope        []string `json:"scope,omitempty"`         // all of them
 	Clients      []string `json:"clients,omitempty"`       // one of them
+	AuthAge      *Span    `json:"auth_age,omitempty"`      // since the person signed in
+	ACR          []string `json:"acr,omitempty"`           // one of them: how the person signed in
 	FreshClaims  bool     `json:"fresh_claims,omitempty"`  // what the token says must not have changed
 	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
 	NoCookie     bool     `json:"no_cookie,omitempty"`     // session cookies do not pass, whatever the route says
@@ -96,23 +98,26 @@ func (p Policy) Check() error {
 	problems = append(problems, err)
 	add(d.Empty(), "nothing is demanded")
 	add(d.MaxAge != nil && *d.MaxAge < 0, "the maximum age is negative")
+	add(d.AuthAge != nil && *d.AuthAge < Span(time.Second), "the maximum age of a sign-in is less than a second")
 	add(d.MaxStaleness != nil && *d.MaxStaleness < 0, "the maximum staleness is negative")
 	add(d.Fail != "" && d.Fail != FailIntrospect && d.Fail != FailClosed, "fail is introspect or closed: a policy does not weaken a route")
-	for name, list := range map[string][]string{"scope": d.Scope, "client": d.Clients} {
-		add(slices.ContainsFunc(list, func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\r\n") }), "a "+name+" is empty or has a space")
+	for name, list := range map[string][]string{"scope": d.Scope, "client": d.Clients, "value of acr": d.ACR} {
+		add(slices.ContainsFunc(list, func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\r\n\"\\") }), "a "+name+" is empty or has a space, a quote or a backslash")
 	}
 	return errors.Join(problems...)
 }
 
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
-	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && !d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
+	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && d.AuthAge == nil && len(d.ACR) == 0 &&
+		!d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
 func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both = d
 	both.MaxAge = shorter(d.MaxAge, other.MaxAge)
+	both.AuthAge = shorter(d.AuthAge, other.AuthAge)
 	both.MaxStaleness = shorter(d.MaxStaleness, other.MaxStaleness)
 	both.FreshClaims = d.FreshClaims || other.FreshClaims
 	both.SingleUse = d.SingleUse || other.SingleUse
@@ -127,11 +132,20 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both.Scope = slices.Concat(d.Scope, other.Scope)
 	slices.Sort(both.Scope)
 	both.Scope = slices.Compact(both.Scope)
-	if both.Clients = slices.Concat(d.Clients, other.Clients); len(d.Clients) > 0 && len(other.Clients) > 0 {
-		both.Clients = slices.DeleteFunc(slices.Clone(d.Clients), func(id string) bool { return !slices.Contains(other.Clients, id) })
-		nobody = len(both.Clients) == 0
+	var noClient, noACR bool
+	both.Clients, noClient = inBoth(d.Clients, other.Clients)
+	both.ACR, noACR = inBoth(d.ACR, other.ACR)
+	return both, noClient || noACR || both.MaxAge != nil && *both.MaxAge == 0
+}
+
+// inBoth is what both lists allow; an empty one allows anything. none reports
+// that nothing is left.
+func inBoth(a, b []string) (both []string, none bool) {
+	if len(a) == 0 || len(b) == 0 {
+		return slices.Concat(a, b), false
 	}
-	return both, nobody || both.MaxAge != nil && *both.MaxAge == 0
+	both = slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
+	return both, len(both) == 0
 }
 
 func shorter(a, b *Span) *Span {

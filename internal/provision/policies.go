@@ -62,7 +62,8 @@ func Policy(w admin.PolicySpec) policy.Policy {
 	return policy.Policy{
 		Audience: w.Audience, Method: w.Method, Pattern: w.Pattern,
 		Demands: policy.Demands{
-			MaxAge: (*policy.Span)(w.MaxAge), Scope: w.Scope, Clients: w.Clients, FreshClaims: w.FreshClaims, SingleUse: w.SingleUse,
+			MaxAge: (*policy.Span)(w.MaxAge), Scope: w.Scope, Clients: w.Clients,
+			AuthAge: (*policy.Span)(w.AuthAge), ACR: w.ACR, FreshClaims: w.FreshClaims, SingleUse: w.SingleUse,
 			NoCookie: w.NoCookie, Registry: w.Registry, Fail: w.Fail, MaxStaleness: (*policy.Span)(w.MaxStaleness),
 		},
 	}
@@ -71,7 +72,8 @@ func Policy(w admin.PolicySpec) policy.Policy {
 // WireDemands is what the admin API shows of demands.
 func WireDemands(d policy.Demands) admin.PolicySpec {
 	return admin.PolicySpec{
-		MaxAge: (*admin.Duration)(d.MaxAge), Scope: d.Scope, Clients: d.Clients, FreshClaims: d.FreshClaims, SingleUse: d.SingleUse,
+		MaxAge: (*admin.Duration)(d.MaxAge), Scope: d.Scope, Clients: d.Clients,
+		AuthAge: (*admin.Duration)(d.AuthAge), ACR: d.ACR, FreshClaims: d.FreshClaims, SingleUse: d.SingleUse,
 		NoCookie: d.NoCookie, Registry: d.Registry, Fail: d.Fail, MaxStaleness: (*admin.Duration)(d.MaxStaleness),
 	}
 }

@@ -155,7 +155,7 @@ func (s *Server) assemble() error {
 	})
 	s.accounts, err = accounts.New(accounts.Config{
 		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
-		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword,
+		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword, PasswordACR: cfg.SignIn.PasswordACR,
 		Limits: accounts.Limits{
 			AccountFailures: cfg.SignIn.AccountFailures, AddressFailures: cfg.SignIn.AddressFailures, Ceiling: cfg.SignIn.Ceiling,
 			Delay: cfg.SignIn.Delay, MaxDelay: cfg.SignIn.MaxDelay, Window: cfg.SignIn.Window,
@@ -205,7 +205,7 @@ func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
 		Grants: grants.New(grants.Config{
 			Clients: s.clients, Codes: s.store, Mint: s.tokens, Revoker: s.tokens, Now: s.now, Logger: s.log, DefaultAudience: audience,
 		}),
-		Caller: s.caller, Stopping: s.stopping, Origins: s.cfg.CORS.Origins,
+		Caller: s.caller, Stopping: s.stopping, Origins: s.cfg.CORS.Origins, ACRValues: s.acrValues(),
 	})
 	if err != nil {
 		return fmt.Errorf("server: endpoints: %w", err)
@@ -217,7 +217,7 @@ func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
 func (s *Server) mountPages(mux *http.ServeMux) error {
 	f, err := flow.New(flow.Config{
 		Issuer: s.cfg.Issuer, Clients: s.clients, Store: s.store, Hints: s.tokens, Now: s.now,
-		CodeLifetime: s.cfg.Tokens.CodeLifetime, Key: s.rings.FlowKey, KeyByID: s.rings.FlowKeyByID,
+		CodeLifetime: s.cfg.Tokens.CodeLifetime, ACRValues: s.acrValues(), Key: s.rings.FlowKey, KeyByID: s.rings.FlowKeyByID,
 	})
 	if err != nil {
 		return err
@@ -232,6 +232,9 @@ func (s *Server) mountPages(mux *http.ServeMux) error {
 	pages.Mount(mux)
 	return nil
 }
+
+// acrValues are those that a sign-in here can reach.
+func (s *Server) acrValues() []string { return []string{s.cfg.SignIn.PasswordACR} }
 
 // Handler serves the public routes.
 func (s *Server) Handler() http.Handler { return s.public }
