@@ -23,7 +23,7 @@ const modulePath = "github.com/jetonhq/jeton"
 var layers = []string{
 	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/dpop",
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd",
-	". client internal/keys internal/accounts internal/policies",
+	". client internal/keys internal/seal internal/accounts internal/policies",
 	"bff jetonprom internal/notify internal/notme internal/tokens internal/clients internal/feed",
 	"internal/grants internal/mint internal/mail internal/flow internal/federation internal/provision",
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",

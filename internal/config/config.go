@@ -28,10 +28,18 @@ type Config struct {
 	// Where accounts, clients, grants and keys are kept.
 	Store Store `yaml:"store"`
 
-	// Seals private keys at rest: base64 of at least 32 random bytes, for example
-	// from `openssl rand -base64 32`. Whoever has the database and this key can
-	// sign tokens; without it the keys in the database are lost. Required.
+	// The master key that seals secrets at rest: base64 of at least 32 random
+	// bytes, for example from `openssl rand -base64 32`. Whoever has the database
+	// and this key can sign tokens; without it the keys in the database are lost.
+	// Required unless sealing.vault takes its place.
 	SealingKey secret.Value `yaml:"sealing_key"`
+
+	// The sealing key before this one. It only opens, until `jeton seal rewrap`
+	// has been run; remove it then.
+	SealingKeyPrevious secret.Value `yaml:"sealing_key_previous"`
+
+	// Other places for the master key.
+	Sealing Sealing `yaml:"sealing"`
 
 	// How long tokens live, and what signs them.
 	Tokens Tokens `yaml:"tokens"`
@@ -87,6 +95,56 @@ type TLS struct {
 	KeyFile string `yaml:"key_file"`
 }
 
+// Sealing says which master key wraps the data keys that seal secrets at rest.
+type Sealing struct {
+	// key (sealing_key) or vault. The one that does not wrap still opens what it
+	// has wrapped. Empty: vault if sealing.vault.url is set, else key.
+	WrapWith string `yaml:"wrap_with"`
+
+	// How long a start waits for a Vault that cannot be reached or is sealed.
+	// After the start nothing depends on it.
+	Patience time.Duration `yaml:"patience"`
+
+	// A key in the transit engine of HashiCorp Vault or OpenBao.
+	Vault Vault `yaml:"vault"`
+}
+
+// Vault names a transit key and says who we are there. It needs one of token,
+// token_sink, and role_id with secret_id.
+type Vault struct {
+	// Address such as https://vault.example.com:8200. Empty: no Vault.
+	URL string `yaml:"url"`
+
+	// Namespace, for servers that have them.
+	Namespace string `yaml:"namespace"`
+
+	// Where the transit engine is mounted.
+	Mount string `yaml:"mount"`
+
+	// Name of the key, of type aes256-gcm96 or chacha20-poly1305. Make it there;
+	// the token needs update on encrypt/<key> and decrypt/<key> of the mount.
+	Key string `yaml:"key"`
+
+	// Token, read once.
+	Token secret.Value `yaml:"token"`
+
+	// File in which an agent keeps a fresh token; read at each use.
+	TokenSink string `yaml:"token_sink"`
+
+	// Role id of an AppRole.
+	RoleID string `yaml:"role_id"`
+
+	// Secret id of the AppRole.
+	SecretID secret.Value `yaml:"secret_id"`
+
+	// Where the AppRole method is mounted.
+	RoleMount string `yaml:"role_mount"`
+
+	// File with the certificates, in PEM, of who may sign the server's. Empty:
+	// the system's.
+	CAFile string `yaml:"ca_file"`
+}
+
 // Manage is the management listener.
 type Manage struct {
 	// Host and port for /livez, /readyz, /healthz, /metrics and the admin API.
@@ -95,6 +153,10 @@ type Manage struct {
 	// Bearer token of the admin API, at least 32 characters. Without one there is
 	// no admin API.
 	AdminToken secret.Value `yaml:"admin_token"`
+
+	// A second token that works as well: the one before, until everybody who uses
+	// it has the new one.
+	AdminTokenPrevious secret.Value `yaml:"admin_token_previous"`
 }
 
 // Store names the database.
@@ -215,6 +277,10 @@ func Default() Config {
 		Listen: Listen{Address: ":8080"},
 		Manage: Manage{Address: "127.0.0.1:8082"},
 		Store:  Store{URL: "sqlite:jeton.db"},
+		Sealing: Sealing{
+			Patience: time.Minute,
+			Vault:    Vault{Mount: "transit", RoleMount: "approle"},
+		},
 		Tokens: Tokens{
 			AccessLifetime:  5 * time.Minute,
 			AccessJitter:    0.05,

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/secret"
 )
 
 // Validate reports everything that is wrong with c, joined.
@@ -26,10 +27,13 @@ func (c Config) Validate() error {
 	check("listen.address", checkAddress(c.Listen.Address))
 	check("listen.tls", checkTLS(c.Listen.TLS))
 	check("manage.address", checkAddress(c.Manage.Address))
-	check("manage.admin_token", c.checkAdminToken())
+	check("manage.admin_token", checkAdminToken(c.Manage.AdminToken))
+	check("manage.admin_token_previous", checkAdminToken(c.Manage.AdminTokenPrevious))
+	if c.Manage.AdminToken.Empty() && !c.Manage.AdminTokenPrevious.Empty() {
+		check("manage.admin_token_previous", errors.New("is set, but there is no admin_token"))
+	}
 	check("store.url", checkStore(c.Store.URL))
-	_, err := c.MasterKey()
-	check("sealing_key", err)
+	problems = append(problems, c.checkSealing()...)
 
 	t := c.Tokens
 	check("tokens.access_lifetime", within(t.AccessLifetime, 10*time.Second, time.Hour))
@@ -63,26 +67,6 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// MasterKey is the decoded sealing key: at least 32 bytes.
-func (c Config) MasterKey() ([]byte, error) {
-	if c.SealingKey.Empty() {
-		return nil, errors.New("is required: base64 of at least 32 random bytes")
-	}
-	text := strings.TrimRight(c.SealingKey.Reveal(), "=")
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(text, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	key, err := encoding.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("is not base64")
-	}
-	if len(key) < 32 {
-		return nil, fmt.Errorf("holds %d bytes, want at least 32", len(key))
-	}
-	return key, nil
 }
 
 // checkIssuer holds the issuer to the form that clients compare byte by byte
@@ -129,8 +113,8 @@ func loopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-func (c Config) checkAdminToken() error {
-	if n := len(c.Manage.AdminToken.Reveal()); n > 0 && n < 32 {
+func checkAdminToken(token secret.Value) error {
+	if n := len(token.Reveal()); n > 0 && n < 32 {
 		return fmt.Errorf("has %d characters, want at least 32 random ones, or none for no admin API", n)
 	}
 	return nil

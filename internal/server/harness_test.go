@@ -566,4 +566,3 @@ func (l *lockedBuffer) String() string {
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-func decodeKey(s string) ([]byte, error) { return base64.StdEncoding.DecodeString(s) }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
@@ -139,10 +141,11 @@ func TestINT_5_EveryCallLooksAgain(t *testing.T) {
 // read from the database and opened with the sealing key.
 func (w *world) stolenKey() *jwk.Key {
 	w.t.Helper()
-	master, err := decodeKey(sealing().Reveal())
+	masters, err := config.Config{SealingKey: sealing()}.Masters()
 	must(w.t, err)
-	sealer, err := secret.NewSealer(master)
+	opened, err := seal.Open(w.t.Context(), seal.Config{Store: w.parts.Store, Masters: masters})
 	must(w.t, err)
+	sealer := opened.Sealer()
 	stored, err := w.parts.Store.Keys(w.t.Context())
 	must(w.t, err)
 	for _, k := range stored {

@@ -24,7 +24,7 @@ import (
 	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
-	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/web"
@@ -47,6 +47,7 @@ type Server struct {
 	log      *slog.Logger
 	now      func() time.Time
 	store    authority.Store
+	sealing  *seal.Service // its Sealer is what owners of secret columns seal with
 	rings    *keys.Rings
 	feed     *feed.Feed
 	tokens   *tokens.Service
@@ -78,11 +79,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if s.now == nil {
 		s.now = time.Now
 	}
-	master, err := cfg.MasterKey()
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := secret.NewSealer(master)
+	wrappers, err := cfg.Masters()
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +91,14 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	s.sealing, err = seal.Open(ctx, seal.Config{
+		Store: s.store, Masters: wrappers, Patience: cfg.Sealing.Patience, Now: s.now, Logger: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	s.rings, err = keys.Open(ctx, keys.Config{
-		Store: s.store, Sealer: sealer, Now: s.now, Logger: s.log,
+		Store: s.store, Sealer: s.sealing.Sealer(), Now: s.now, Logger: s.log,
 		AccessAlgorithm: jwk.Algorithm(cfg.Tokens.AccessAlgorithm),
 	})
 	if err != nil {
@@ -108,6 +111,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.halt = halt
 	s.work.Go(func() { s.feed.Run(work) })
 	s.work.Go(func() { s.upkeep(work) })
+	s.work.Go(func() { s.sealing.Run(work) })
 	s.metrics.watch(s)
 
 	if err := s.assemble(); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
@@ -57,9 +58,11 @@ func start(t *testing.T) *server {
 			t.Error(err)
 		}
 	})
-	sealer, err := secret.NewSealer(secret.Bytes(32))
+	master, err := seal.NewFileMaster(secret.Bytes(32))
 	must(err)
-	rings, err := keys.Open(ctx, keys.Config{Store: store, Sealer: sealer})
+	sealing, err := seal.Open(ctx, seal.Config{Store: store, Masters: []seal.Master{master}})
+	must(err)
+	rings, err := keys.Open(ctx, keys.Config{Store: store, Sealer: sealing.Sealer()})
 	must(err)
 	log, err := feed.Open(ctx, feed.Config{Log: store})
 	must(err)
@@ -78,7 +81,7 @@ func start(t *testing.T) *server {
 	rules := policies.New(policies.Config{Store: store})
 	token := secret.Token("jat_")
 	handler, err := adminapi.New(adminapi.Config{
-		Token: token, Accounts: people, Clients: s.clients, Tokens: s.tokens, Grants: store, Events: store,
+		Token: token, Sealing: sealing, Accounts: people, Clients: s.clients, Tokens: s.tokens, Grants: store, Events: store,
 		Policies:  rules,
 		Provision: &provision.Service{Accounts: people, Clients: s.clients, Policies: rules},
 		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),

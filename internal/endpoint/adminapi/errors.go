@@ -13,6 +13,7 @@ import (
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/throttle"
 )
 
@@ -45,6 +46,8 @@ var table = []struct {
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
 	{errDecided, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},
+	{seal.ErrOtherMaster, http.StatusConflict, admin.CodeConflict},
+	{seal.ErrUnavailable, http.StatusServiceUnavailable, admin.CodeUnavailable},
 	{authority.ErrBusy, http.StatusServiceUnavailable, admin.CodeUnavailable},
 }
 

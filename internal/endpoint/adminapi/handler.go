@@ -28,6 +28,7 @@ import (
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/tokens"
 )
@@ -35,6 +36,8 @@ import (
 // Config holds what the admin API calls. All but Logger and Now are required.
 type Config struct {
 	Token     secret.Value // the admin token
+	Previous  secret.Value // the one before it, which works as well; may be empty
+	Sealing   *seal.Service
 	Accounts  *accounts.Service
 	Clients   *clients.Service
 	Tokens    *tokens.Service
@@ -48,8 +51,8 @@ type Config struct {
 }
 
 type handler struct {
-	cfg   Config
-	token [32]byte // digest of the admin token
+	cfg    Config
+	tokens [][32]byte // digests of the admin tokens
 }
 
 // operator is who acts through the admin API: whoever holds its token.
@@ -60,8 +63,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Token.Empty() {
 		return nil, errors.New("adminapi: an admin token is required")
 	}
-	if cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Policies == nil || cfg.Grants == nil || cfg.Events == nil {
-		return nil, errors.New("adminapi: Accounts, Clients, Tokens, Provision, Policies, Grants and Events are required")
+	if cfg.Sealing == nil || cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Policies == nil || cfg.Grants == nil || cfg.Events == nil {
+		return nil, errors.New("adminapi: Sealing, Accounts, Clients, Tokens, Provision, Policies, Grants and Events are required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -69,7 +72,12 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	h := &handler{cfg, secret.Digest(cfg.Token.Reveal())}
+	h := &handler{cfg: cfg}
+	for _, token := range []secret.Value{cfg.Token, cfg.Previous} {
+		if !token.Empty() {
+			h.tokens = append(h.tokens, secret.Digest(token.Reveal()))
+		}
+	}
 	mux := http.NewServeMux()
 	for route, serve := range h.routes() {
 		method, path, _ := strings.Cut(route, " ")
@@ -120,6 +128,10 @@ func (h *handler) routes() map[string]call {
 		"POST mint-requests/{id}/approve": h.approveMint,
 		"POST mint-requests/{id}/deny":    h.denyMint,
 
+		"GET sealing":         h.showSealing,
+		"POST sealing/rewrap": h.rewrapSealing,
+		"POST sealing/rotate": h.rotateSealing,
+
 		"POST apply": h.apply,
 	}
 }
@@ -143,7 +155,11 @@ func (h *handler) authenticated(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		digest := secret.Digest(given)
-		if !strings.EqualFold(scheme, "Bearer") || !secret.Equal(digest[:], h.token[:]) {
+		known := false
+		for _, token := range h.tokens {
+			known = secret.Equal(digest[:], token[:]) || known
+		}
+		if !strings.EqualFold(scheme, "Bearer") || !known {
 			h.fail(w, r, errUnauthorized)
 			return
 		}
