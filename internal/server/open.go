@@ -21,6 +21,7 @@ import (
 	"github.com/jetonhq/jeton/internal/grants"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
@@ -57,6 +58,8 @@ type Server struct {
 	policies *policies.Service
 	notMe    *notme.Service
 	metrics  *metrics
+
+	networkKey network.Key
 
 	public   http.Handler
 	manage   http.Handler
@@ -107,6 +110,11 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if s.feed, err = feed.Open(ctx, feed.Config{Log: s.store, Now: s.now, Heartbeat: cfg.Feed.Heartbeat, Logger: s.log}); err != nil {
 		return nil, err
 	}
+	key, err := s.store.NetworkKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.networkKey = network.Key(key)
 	work, halt := context.WithCancel(context.WithoutCancel(ctx))
 	s.halt = halt
 	s.work.Go(func() { s.feed.Run(work) })
@@ -141,7 +149,8 @@ func (s *Server) assemble() error {
 	}
 	var err error
 	s.tokens, err = tokens.New(tokens.Config{
-		Issuer: cfg.Issuer, Store: s.store, Keys: s.rings, View: s.feed.View(), Log: s.feed, Now: s.now, Logger: s.log,
+		NetworkKey: s.networkKey,
+		Issuer:     cfg.Issuer, Store: s.store, Keys: s.rings, View: s.feed.View(), Log: s.feed, Now: s.now, Logger: s.log,
 		AccessLifetime: cfg.Tokens.AccessLifetime, AccessJitter: cfg.Tokens.AccessJitter, MaxLifetime: maxAccessLifetime,
 		IDLifetime: cfg.Tokens.IDLifetime, RefreshIdle: cfg.Tokens.RefreshIdle, RefreshAbsolute: cfg.Tokens.RefreshAbsolute,
 	})

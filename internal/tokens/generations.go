@@ -112,6 +112,9 @@ func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g author
 // rotate steps to the next generation: compare-and-swap, with the new access
 // token in the same commit.
 func (s *Service) rotate(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context) (Issued, error) {
+	if err := s.fromElsewhere(ctx, g, client, from); err != nil {
+		return Issued{}, err
+	}
 	key, err := s.activeRefreshKey()
 	if err != nil {
 		return Issued{}, err
@@ -120,7 +123,7 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, scope, s.lifetime(client), version)
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from))
 	if err != nil {
 		return Issued{}, err
 	}
@@ -139,7 +142,12 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 	if err != nil {
 		return Issued{}, err
 	}
+	var forget func()
+	rotation.Event, forget = s.moved(g, client, from)
 	if err := s.cfg.Store.Rotate(ctx, rotation); err != nil {
+		if forget != nil {
+			forget()
+		}
 		return Issued{}, err
 	}
 	return issued, nil
@@ -149,11 +157,14 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 // recomputed, and a new access token. With predecessor set, the presented one
 // was older than the current, and a presenter from another context is noted.
 func (s *Service) again(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context, predecessor bool) (Issued, error) {
+	if err := s.fromElsewhere(ctx, g, client, from); err != nil {
+		return Issued{}, err
+	}
 	version, err := s.versionOf(ctx, g)
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, scope, s.lifetime(client), version)
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from))
 	if err != nil {
 		return Issued{}, err
 	}
@@ -176,7 +187,14 @@ func (s *Service) again(ctx context.Context, g authority.Grant, client authority
 		return Issued{}, err
 	}
 	generation := g.Generation
+	var forget func()
+	if !shared {
+		touch.Event, forget = s.moved(g, client, from)
+	}
 	if err := s.cfg.Store.Issue(ctx, authority.Issue{Token: row, IfGeneration: &generation, Now: now, Touch: touch}); err != nil {
+		if forget != nil {
+			forget()
+		}
 		return Issued{}, err
 	}
 	if shared {
@@ -249,10 +267,12 @@ func (s *Service) endGrant(ctx context.Context, g authority.Grant, reason string
 	return nil
 }
 
-// contexts describes the other party of a replay.
+// contexts describes the other party of an event: where the grant was made, and
+// used last. Where the event itself came from is in its Context.
 func contexts(g authority.Grant) map[string]string {
 	return map[string]string{
-		"current":      strconv.FormatUint(uint64(g.Generation), 10),
+		"current":       strconv.FormatUint(uint64(g.Generation), 10),
+		"first_network": g.First.Network, "first_user_agent": g.First.UserAgent,
 		"last_network": g.Last.Network, "last_user_agent": g.Last.UserAgent,
 	}
 }

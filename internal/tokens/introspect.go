@@ -103,7 +103,7 @@ func (s *Service) inView(t *jwt.Token) error {
 // registered refuses a token that the authority did not issue, or that the
 // records say is dead.
 func (s *Service) registered(ctx context.Context, t *jwt.Token, token string, from authority.Context) error {
-	jti, _, _ := tokenIDs(t.Claims)
+	jti, gid, _ := tokenIDs(t.Claims)
 	states, err := s.cfg.Store.Tokens(ctx, []secret.ID{jti})
 	if err != nil {
 		return fmt.Errorf("tokens: registry: %w", err)
@@ -114,7 +114,7 @@ func (s *Service) registered(ctx context.Context, t *jwt.Token, token string, fr
 		return err
 	}
 	if reason == ReasonUnknown {
-		s.forgery(ctx, t.Header.KeyID, jti, from)
+		s.forgery(ctx, t.Header.KeyID, jti, gid, from)
 	}
 	if reason != "" {
 		return &Refused{Reason: reason}
@@ -165,19 +165,27 @@ func tokenIDs(c jwt.Claims) (jti, gid, sid secret.ID) {
 }
 
 // forgery raises the event for a token that verifies but was never issued:
-// someone may hold a signing key. At most one event a second is written, with
-// the number of sightings it stands for, so that a flood cannot fill the disk.
-func (s *Service) forgery(ctx context.Context, kid string, jti secret.ID, from authority.Context) {
+// someone may hold a signing key. If the grant is known whose token it passes
+// itself off as, the event tells whose that is and where it is used from; its
+// Context is the caller's who showed the token to the authority. At most one event
+// a second is written, with the number of sightings it stands for, so that a flood
+// cannot fill the disk.
+func (s *Service) forgery(ctx context.Context, kid string, jti, grant secret.ID, from authority.Context) {
 	now := s.cfg.Now()
 	n, ok := s.forged.take(now)
 	if !ok {
 		return
 	}
 	s.cfg.Logger.WarnContext(ctx, "a token verifies but was never issued: someone may hold a signing key", "kid", kid, "jti", jti)
-	s.record(ctx, authority.Event{
-		ID: secret.NewID(now), Type: authority.EventForgedToken, Actor: authority.System, TokenID: jti, Context: from,
-		Data: map[string]string{"kid": kid, "sightings": fmt.Sprint(n)},
-	})
+	e := authority.Event{
+		ID: secret.NewID(now), Type: authority.EventForgedToken, Actor: authority.System, Context: from, Data: map[string]string{},
+	}
+	if g, err := s.cfg.Store.Grant(ctx, grant); err == nil {
+		e = s.newEvent(authority.EventForgedToken, authority.System, g, from)
+		e.Data = contexts(g)
+	}
+	e.TokenID, e.Data["kid"], e.Data["sightings"] = jti, kid, fmt.Sprint(n)
+	s.record(ctx, e)
 }
 
 // forgedLimit lets one event a second through and counts the rest.

@@ -28,7 +28,7 @@ func (s *Service) ForClient(ctx context.Context, client authority.Client, scope 
 			return Issued{}, findErr
 		}
 		g := authority.Grant{ID: gid, ClientID: client.ID, Audience: audience}
-		token, row, signErr := s.accessToken(g, scope, s.lifetime(client), narrow.claim)
+		token, row, signErr := s.accessToken(g, scope, s.lifetime(client), narrow.claim, s.bindTo(client, g, from))
 		if signErr != nil {
 			return Issued{}, signErr
 		}

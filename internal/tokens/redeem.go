@@ -56,7 +56,7 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client), version)
+	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client), version, s.bindTo(client, g, from))
 	if err != nil {
 		return Issued{}, err
 	}

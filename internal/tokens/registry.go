@@ -45,7 +45,7 @@ func (s *Service) Sightings(ctx context.Context, seen []Sighting, from authority
 			return nil, err
 		}
 		if verdicts[i] == ReasonUnknown {
-			s.forgery(ctx, x.KeyID, x.ID, from)
+			s.forgery(ctx, x.KeyID, x.ID, state.GrantID, from)
 		}
 	}
 	return verdicts, nil

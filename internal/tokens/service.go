@@ -10,8 +10,10 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/seen"
+	"github.com/jetonhq/jeton/internal/throttle"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/revocation"
@@ -57,8 +59,10 @@ type Config struct {
 	IDLifetime      time.Duration // default 5 min
 	RefreshIdle     time.Duration // default 14 days
 	RefreshAbsolute time.Duration // default 90 days; at most 24 h for public browser clients
-	StrictWindow    time.Duration // policy strict: how long the predecessor works; default 10 s
-	TolerantWindow  time.Duration // policy tolerant: how long older ones work; default 60 s
+	NetworkKey      network.Key   // of the claim net, see authority.ContextStore
+
+	StrictWindow   time.Duration // policy strict: how long the predecessor works; default 10 s
+	TolerantWindow time.Duration // policy tolerant: how long older ones work; default 60 s
 }
 
 // Service is the mint. It is safe for concurrent use.
@@ -68,6 +72,7 @@ type Service struct {
 	hints    *jwt.Verifier
 	standing standing
 	forged   forgedLimit
+	changes  changes
 	seen     *seen.Cache[*jwt.Token] // access tokens that were found alive
 }
 
@@ -111,6 +116,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.New("tokens: access lifetime is longer than the longest allowed")
 	}
 	s := &Service{cfg: cfg, seen: seen.New[*jwt.Token](seen.Config{Entries: seenEntries, Bytes: seenBytes})}
+	s.changes.table = throttle.New(changeKeys)
 	s.standing.byClient = make(map[string]secret.ID)
 	var err error
 	s.access, err = jwt.NewVerifier(jwt.Config{
