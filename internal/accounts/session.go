@@ -5,11 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -86,7 +85,7 @@ func (s *Service) touch(ctx context.Context, now time.Time, session authority.Se
 	touched := session
 	touched.LastSeen, touched.IdleUntil = now, s.idleUntil(session, now)
 	if seen != (authority.Context{}) {
-		touched.Last = authority.Context{Network: seen.Network, UserAgent: userAgent(seen.UserAgent)}
+		touched.Last = authority.Context{Network: seen.Network, UserAgent: network.UserAgent(seen.UserAgent)}
 	}
 	switch err := s.cfg.Sessions.TouchSession(ctx, touched); {
 	case err == nil:
@@ -114,7 +113,7 @@ func (s *Service) idleUntil(session authority.Session, now time.Time) time.Time 
 // A session that has ended already is no error.
 func (s *Service) SignOut(ctx context.Context, session authority.Session, from authority.Context) error {
 	actor := authority.Actor{Kind: "account", ID: session.AccountID.String()}
-	from.UserAgent = userAgent(from.UserAgent)
+	from.UserAgent = network.UserAgent(from.UserAgent)
 	return s.endSession(ctx, session, authority.EventSignedOut, actor, from, "signed out")
 }
 
@@ -146,18 +145,4 @@ func (s *Service) endSession(ctx context.Context, session authority.Session, kin
 // zero account means everybody's.
 func (s *Service) Sessions(ctx context.Context, account secret.ID, p authority.Page) ([]authority.Session, error) {
 	return s.cfg.Sessions.Sessions(ctx, account, p)
-}
-
-// userAgent cuts what a browser says about itself to a size that is worth keeping.
-func userAgent(s string) string {
-	const most = 256
-	s = strings.ToValidUTF8(s, "")
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut]
 }

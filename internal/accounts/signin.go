@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -34,7 +35,7 @@ type SignedIn struct {
 // ErrCredentials or *ThrottledError; anything else is a fault of ours.
 func (s *Service) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 	now := s.cfg.Now()
-	from := authority.Context{Network: NetworkOf(in.Addr), UserAgent: userAgent(in.UserAgent)}
+	from := authority.Context{Network: NetworkOf(in.Addr), UserAgent: network.UserAgent(in.UserAgent)}
 	login, err := NormalizeLogin(in.Login)
 	if err != nil {
 		login = "" // nobody's: goes the way of every unknown login

@@ -13,7 +13,7 @@ import (
 // consume counts uses of tokens that may be used only so often, up to 256 in
 // one call.
 func (h *Handler) consume(w http.ResponseWriter, r *http.Request) error {
-	if err := h.resource(r); err != nil {
+	if _, err := h.resource(r); err != nil {
 		return err
 	}
 	var c revocation.Consumption

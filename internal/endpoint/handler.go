@@ -83,6 +83,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.route(mux, h.path+"/revoke", public, h.revoke, http.MethodPost)
 	h.route(mux, h.path+"/userinfo", public, h.userinfo, http.MethodGet, http.MethodPost)
 	h.route(mux, h.path+"/registry/check", private, h.registryCheck, http.MethodPost)
+	h.route(mux, h.path+"/network", private, h.network, http.MethodPost)
 	h.route(mux, h.path+"/consume", private, h.consume, http.MethodPost)
 	h.route(mux, h.path+"/revocations", private, h.revocations, http.MethodGet)
 	h.route(mux, h.path+"/jwks", document, h.jwks, http.MethodGet, http.MethodHead)

@@ -14,7 +14,7 @@ import (
 // registryCheck answers a guard that sees tokens for the first time: one round
 // trip, up to 256 tokens.
 func (h *Handler) registryCheck(w http.ResponseWriter, r *http.Request) error {
-	if err := h.resource(r); err != nil {
+	if _, err := h.resource(r); err != nil {
 		return err
 	}
 	var q revocation.Question
@@ -43,19 +43,18 @@ const ScopeFeed = "jeton:feed"
 
 // resource authenticates a caller that must be a resource's own client: by its
 // secret, or by an access token of its own with the scope of the feed.
-func (h *Handler) resource(r *http.Request) error {
-	client, err := h.follower(r)
-	if err != nil {
-		return err
+func (h *Handler) resource(r *http.Request) (client string, err error) {
+	if client, err = h.follower(r); err != nil {
+		return "", err
 	}
 	owned, err := h.cfg.Clients.ResourceOf(r.Context(), client)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(owned) == 0 {
-		return oauth.Refuse(oauth.UnauthorizedClient, "only the client of a resource may ask this")
+		return "", oauth.Refuse(oauth.UnauthorizedClient, "only the client of a resource may ask this")
 	}
-	return nil
+	return client, nil
 }
 
 func (h *Handler) follower(r *http.Request) (clientID string, err error) {

@@ -21,7 +21,7 @@ const maxPoll = 30 * time.Second
 // revocations is the feed: server-sent events, or one answer of a long poll
 // when ?wait is given. Package revocation describes the protocol.
 func (h *Handler) revocations(w http.ResponseWriter, r *http.Request) error {
-	if err := h.resource(r); err != nil {
+	if _, err := h.resource(r); err != nil {
 		if e, ok := errors.AsType[*oauth.Error](err); ok && e.Code == oauth.UnauthorizedClient {
 			// A follower tells by the status whether its credentials or the network are at fault.
 			return fmt.Errorf("%w: %w", errForbidden, err)

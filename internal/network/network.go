@@ -84,9 +84,9 @@ func within(networks []netip.Prefix, addr netip.Addr) bool {
 // maxUserAgent bounds what is kept of a User-Agent header, in bytes.
 const maxUserAgent = 256
 
-// UserAgent is what a caller says about itself, cut to a size that is worth keeping.
-func UserAgent(r *http.Request) string {
-	agent := strings.ToValidUTF8(r.UserAgent(), "")
+// UserAgent cuts what a caller says about itself to a size that is worth keeping.
+func UserAgent(agent string) string {
+	agent = strings.ToValidUTF8(agent, "")
 	if len(agent) > maxUserAgent {
 		agent = strings.ToValidUTF8(agent[:maxUserAgent], "")
 	}

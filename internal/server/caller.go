@@ -11,7 +11,7 @@ import (
 // caller tells where a request came from.
 func (s *Server) caller(r *http.Request) (netip.Addr, authority.Context) {
 	addr := s.address(r)
-	return addr, authority.Context{Network: network.Name(network.Of(addr)), UserAgent: network.UserAgent(r)}
+	return addr, authority.Context{Network: network.Name(network.Of(addr)), UserAgent: network.UserAgent(r.UserAgent())}
 }
 
 // address is the caller's address, behind the proxies that are trusted.
