@@ -51,6 +51,7 @@ const (
 	EventKeyActivated       EventType = "key_activated"
 	EventKeyRetired         EventType = "key_retired"
 	EventKeyCompromised     EventType = "key_compromised"
+	EventKeyForgotten       EventType = "key_forgotten"
 	EventMinted             EventType = "tokens_minted"
 	EventMintRefused        EventType = "mint_refused"
 	EventMintRequested      EventType = "mint_requested"

@@ -4,51 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwk"
 )
 
-// wanted lists the first key of every ring.
-func (r *Rings) wanted() []struct {
-	ring string
-	alg  jwk.Algorithm
-} {
-	return []struct {
-		ring string
-		alg  jwk.Algorithm
-	}{
-		{authority.RingAccess, r.cfg.AccessAlgorithm},
-		{authority.RingID, jwk.RS256},
-		{authority.RingID, jwk.ES256},
-		{authority.RingID, jwk.Ed25519},
-		{authority.RingRefresh, jwk.HS256},
-		{authority.RingFlow, jwk.HS256},
-	}
-}
+// firstRings are made when a store is new.
+var firstRings = []string{authority.RingAccess, authority.RingID, authority.RingRefresh, authority.RingFlow}
 
-// bootstrap makes the keys that are missing. When two nodes start at once on
-// an empty store one of them wins and the other loads the winner's keys.
+// bootstrap makes the first keys of rings that have none, active at once: nobody
+// verifies yet. When several nodes start at once on an empty store one of them
+// wins and the others load the winner's keys. What a ring that has keys lacks is
+// left to the schedule.
 func (r *Rings) bootstrap(ctx context.Context) error {
 	var missing []authority.Key
-	for _, w := range r.wanted() {
-		if _, err := r.Signer(w.ring, w.alg); err == nil {
+	now := r.cfg.Now()
+	for _, ring := range firstRings {
+		if len(r.now.Load().stored[ring]) > 0 {
 			continue
 		}
-		key, err := jwk.Generate(w.alg)
-		if err != nil {
-			return fmt.Errorf("keys: generate %s key for ring %s: %w", w.alg, w.ring, err)
+		for _, s := range r.slots(ring, nil) {
+			key, err := r.generate(ring, s.alg, authority.KeyActive, now)
+			if err != nil {
+				return err
+			}
+			missing = append(missing, key)
 		}
-		sealed, err := r.seal(w.ring, key)
-		if err != nil {
-			return err
-		}
-		now := r.cfg.Now()
-		missing = append(missing, authority.Key{
-			ID: key.ID(), Ring: w.ring, Slot: slotOf(w.ring, w.alg), Algorithm: string(w.alg), State: authority.KeyActive,
-			Sealed: sealed, CreatedAt: now, ChangedAt: now,
-		})
 	}
 	if len(missing) == 0 {
 		return nil
@@ -63,23 +46,34 @@ func (r *Rings) bootstrap(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("keys: store first keys: %w", err)
 	}
-	if err := r.Reload(ctx); err != nil {
-		return err
-	}
-	for _, w := range r.wanted() {
-		if _, err := r.Signer(w.ring, w.alg); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.Reload(ctx)
 }
 
-// slotOf is the place in a ring of which there is one active key.
-func slotOf(ring string, alg jwk.Algorithm) string {
-	if ring == authority.RingID {
-		return string(alg)
+// generate makes a new key for a ring, in its stored form.
+func (r *Rings) generate(ring string, alg jwk.Algorithm, state authority.KeyState, now time.Time) (authority.Key, error) {
+	key, err := jwk.Generate(alg)
+	if err != nil {
+		return authority.Key{}, fmt.Errorf("keys: generate %s key for ring %s: %w", alg, ring, err)
 	}
-	return ""
+	return r.storedForm(ring, key, state, now)
+}
+
+// storedForm is the stored form of a private key.
+func (r *Rings) storedForm(ring string, key *jwk.Key, state authority.KeyState, now time.Time) (authority.Key, error) {
+	k := authority.Key{
+		ID: key.Thumbprint(), Ring: ring, Slot: slotOf(ring, key.Algorithm()), Algorithm: string(key.Algorithm()), State: state,
+		CreatedAt: now, ChangedAt: now,
+	}
+	var err error
+	if k.Sealed, err = r.seal(ring, key); err != nil {
+		return k, err
+	}
+	if public := key.Public(); public != nil {
+		if k.Public, err = public.MarshalJSON(); err != nil {
+			return k, fmt.Errorf("keys: encode public key for ring %s: %w", ring, err)
+		}
+	}
+	return k, nil
 }
 
 func place(ring, id string) string { return "key/" + ring + "/" + id }
@@ -89,7 +83,7 @@ func (r *Rings) seal(ring string, key *jwk.Key) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: encode key for ring %s: %w", ring, err)
 	}
-	return r.cfg.Sealer.Seal(plain, place(ring, key.ID())), nil
+	return r.cfg.Sealer.Seal(plain, place(ring, key.Thumbprint())), nil
 }
 
 // open unseals a stored key and checks that it is the key its id names.

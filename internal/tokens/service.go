@@ -130,7 +130,7 @@ func New(cfg Config) (*Service, error) {
 	s.hints, err = jwt.NewVerifier(jwt.Config{
 		Profile: jwt.IDToken, Issuer: cfg.Issuer, InsecureNoAudience: true, InsecureAllowExpired: true,
 		Algorithms: []jwk.Algorithm{jwk.RS256, jwk.ES256, jwk.Ed25519},
-		Keys:       cfg.Keys.Source(authority.RingID), Now: cfg.Now,
+		Keys:       cfg.Keys.Record(authority.RingID), Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tokens: hint verifier: %w", err)
