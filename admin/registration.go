@@ -20,10 +20,11 @@ type ClientSpec struct {
 	AccessLifetime         Duration `json:"access_lifetime,omitzero"`
 	RefreshIdle            Duration `json:"refresh_idle,omitzero"`
 	RefreshAbsolute        Duration `json:"refresh_absolute,omitzero"`
-	RefreshPolicy          string   `json:"refresh_policy,omitempty"` // standard (default), strict, tolerant or bound
-	RevokeShared           bool     `json:"revoke_shared,omitempty"`  // end a grant whose refresh token two parties use in turn
-	IP                     string   `json:"ip,omitempty"`             // off, flag (default) or enforce, when its tokens come from another network
-	IPRefresh              bool     `json:"ip_refresh,omitempty"`     // with enforce: refreshing from another network is refused too
+	RefreshPolicy          string   `json:"refresh_policy,omitempty"`           // standard (default), strict, tolerant or bound
+	RevokeShared           bool     `json:"revoke_shared,omitempty"`            // end a grant whose refresh token two parties use in turn
+	IP                     string   `json:"ip,omitempty"`                       // off, flag (default) or enforce, when its tokens come from another network
+	IPRefresh              bool     `json:"ip_refresh,omitempty"`               // with enforce: refreshing from another network is refused too
+	DPoPBound              bool     `json:"dpop_bound_access_tokens,omitempty"` // it gets only tokens that are bound to a key (RFC 9449 section 5.2)
 	Disabled               bool     `json:"disabled,omitempty"`
 
 	Mint *MintPolicy `json:"mint,omitempty"` // what it may mint and restrict; none: nothing

@@ -30,6 +30,7 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -122,6 +123,7 @@ type request struct {
 	scope   []string
 	ago     time.Duration // since the sign-in
 	acr     string
+	holder  tokens.Holder
 }
 
 // Option says something about a token.
@@ -139,6 +141,12 @@ func Scope(scope ...string) Option { return func(r *request) { r.scope = scope }
 // the person was first named, and the acr of a password.
 func SignedIn(ago time.Duration, acr string) Option {
 	return func(r *request) { r.ago, r.acr = ago, acr }
+}
+
+// BoundTo binds the token to a DPoP key (RFC 9449): a guard accepts it only with a
+// proof made with that key, see [github.com/jetonhq/jeton/jwt.NewProof].
+func BoundTo(key *jwk.Key) Option {
+	return func(r *request) { r.holder.Thumbprint = key.Thumbprint() }
 }
 
 // Token mints an access token for a person, exactly as a sign-in would.
@@ -165,7 +173,7 @@ func (a *Authority) Token(t testing.TB, options ...Option) string {
 	if err := a.parts.Store.CreateCode(ctx, code, nil, nil); err != nil {
 		t.Fatalf("jetontest: %v", err)
 	}
-	issued, err := a.parts.Tokens.RedeemCode(ctx, code, a.app, authority.Context{})
+	issued, err := a.parts.Tokens.RedeemCode(ctx, code, a.app, r.holder, authority.Context{})
 	if err != nil {
 		t.Fatalf("jetontest: %v", err)
 	}

@@ -19,9 +19,17 @@ type BearerChallenge struct {
 // String renders the challenge. With no member set it still carries a realm,
 // because a bare scheme is not a challenge (RFC 9110 section 11.6.1 wants
 // clients to be able to tell realms apart, and SPECS RS-3 a parameter).
-func (c BearerChallenge) String() string {
+func (c BearerChallenge) String() string { return c.render(Bearer) }
+
+// DPoP renders the challenge for the scheme DPoP (RFC 9449 section 7.1), with the
+// algorithms that proofs may use.
+func (c BearerChallenge) DPoP(algorithms ...string) string {
+	return c.render(DPoP) + `, algs="` + Printable(strings.Join(algorithms, " ")) + `"`
+}
+
+func (c BearerChallenge) render(scheme string) string {
 	var b strings.Builder
-	b.WriteString(Bearer)
+	b.WriteString(scheme)
 	sep := " "
 	add := func(name, value string) {
 		if value == "" {

@@ -29,6 +29,8 @@ const (
 	RegistrationNotSupported Code = "registration_not_supported"
 	InvalidToken             Code = "invalid_token"      // RFC 6750 section 3.1
 	InsufficientScope        Code = "insufficient_scope" // RFC 6750 section 3.1
+	InvalidDPoPProof         Code = "invalid_dpop_proof" // RFC 9449 section 5
+	UseDPoPNonce             Code = "use_dpop_nonce"     // RFC 9449 section 8
 
 	InsufficientUserAuthentication  Code = "insufficient_user_authentication"  // RFC 9470 section 3, of an API
 	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements" // RFC 9470 section 5, of /authorize

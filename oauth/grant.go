@@ -20,8 +20,12 @@ const (
 	HintRefreshToken = "refresh_token"
 )
 
-// Bearer is the token type of RFC 6750.
-const Bearer = "Bearer"
+// Token types: the one of RFC 6750, and the one of RFC 9449 for tokens that are
+// bound to a key.
+const (
+	Bearer = "Bearer"
+	DPoP   = "DPoP"
+)
 
 // Scope values with a meaning of their own (OpenID Connect Core sections 5.4
 // and 11).

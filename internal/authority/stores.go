@@ -101,7 +101,9 @@ type Rotation struct {
 	IdleUntil  time.Time
 	Last       Context
 	Steps      []time.Time // as Grant.Steps will be
-	Event      *Event      // written in the same commit, if there is one
+
+	KeyThumbprint string // as Grant.KeyThumbprint will be
+	Event         *Event // written in the same commit, if there is one
 }
 
 // GrantStore keeps consents, codes and grants.

@@ -115,7 +115,7 @@ func setUp(ctx context.Context, s *server.Server) (authorityInfo, error) {
 		if err := p.Store.CreateCode(ctx, code, nil, nil); err != nil {
 			return info, err
 		}
-		issued, err := p.Tokens.RedeemCode(ctx, code, app, authority.Context{})
+		issued, err := p.Tokens.RedeemCode(ctx, code, app, tokens.Holder{}, authority.Context{})
 		if err != nil {
 			return info, err
 		}

@@ -45,6 +45,7 @@ func (f *clientFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.given.RevokeShared, "revoke-shared", false, "end a grant whose refresh token two parties use in turn")
 	flags.StringVar(&f.given.IP, "ip", "", "`MODE` when its tokens come from another network: off, flag (default) or enforce")
 	flags.BoolVar(&f.given.IPRefresh, "ip-refresh", false, "with --ip enforce: refreshing from another network is refused too")
+	flags.BoolVar(&f.given.DPoPBound, "dpop-bound", false, "the client gets only tokens that are bound to a key (DPoP)")
 	flags.BoolVar(&f.given.WithoutPKCE, "without-pkce", false, "a confidential client that sends a nonce may leave out PKCE")
 	f.mint.register(flags)
 	flags.BoolVar(&f.given.Disabled, "disabled", false, "the client gets no tokens")
@@ -74,6 +75,7 @@ func (f *clientFlags) apply(flags *pflag.FlagSet, to *admin.ClientSpec) {
 		"refresh-absolute":         func() { to.RefreshAbsolute = admin.Duration(f.absolute) },
 		"refresh-policy":           func() { to.RefreshPolicy = given.RefreshPolicy },
 		"revoke-shared":            func() { to.RevokeShared = given.RevokeShared },
+		"dpop-bound":               func() { to.DPoPBound = given.DPoPBound },
 		"ip":                       func() { to.IP = given.IP },
 		"ip-refresh":               func() { to.IPRefresh = given.IPRefresh },
 		"without-pkce":             func() { to.WithoutPKCE = given.WithoutPKCE },
@@ -213,7 +215,7 @@ func (a *app) showClient(c admin.ClientRecord, record any, more ...detail) error
 		{"scope", list(c.Scope)}, {"audience", c.Audience}, {"first party", yes(c.FirstParty)}, {"native", yes(c.Native)},
 		{"without PKCE", yes(c.WithoutPKCE)}, {"ID token algorithm", c.IDTokenAlg}, {"access lifetime", lifetime(c.AccessLifetime)},
 		{"refresh idle", lifetime(c.RefreshIdle)}, {"refresh absolute", lifetime(c.RefreshAbsolute)},
-		{"refresh policy", c.RefreshPolicy}, {"revoke shared", yes(c.RevokeShared)}, {"network", c.IP}, {"network at refresh", yes(c.IPRefresh)}, {"mints for", mints(c.Mint)}, {"disabled", yes(c.Disabled)},
+		{"refresh policy", c.RefreshPolicy}, {"revoke shared", yes(c.RevokeShared)}, {"network", c.IP}, {"network at refresh", yes(c.IPRefresh)}, {"bound tokens only", yes(c.DPoPBound)}, {"mints for", mints(c.Mint)}, {"disabled", yes(c.Disabled)},
 		{"version", strconv.FormatInt(c.Version, 10)}, {"created", when(c.CreatedAt)}, {"updated", when(c.UpdatedAt)},
 	}, more...)...)
 }

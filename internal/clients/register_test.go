@@ -366,7 +366,7 @@ func TestSpec_RoundTrip(t *testing.T) {
 		RedirectURIs: []string{"http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{"https://a.example/out"}, Scope: []string{"openid"},
 		Audience: "https://api", FirstParty: true, Native: true, WithoutPKCE: true, IDTokenAlg: "Ed25519", AccessLifetime: time.Minute,
 		RefreshIdle: time.Hour, RefreshAbsolute: 2 * time.Hour, RefreshPolicy: authority.RefreshBound, RevokeShared: true, Disabled: true,
-		IP: authority.IPEnforce, IPRefresh: true,
+		IP: authority.IPEnforce, IPRefresh: true, DPoPBound: true,
 	}
 	w.create(p)
 	stored, err := w.store.Client(t.Context(), "full")
@@ -377,7 +377,7 @@ func TestSpec_RoundTrip(t *testing.T) {
 	if d := got.Differences(p); len(d) != 0 {
 		t.Errorf("differences: %v", d)
 	}
-	if d := (clients.Spec{}).Differences(p); len(d) != 20 {
-		t.Errorf("a full specification differs from an empty one in %d members, want all 20: %v", len(d), d)
+	if d := (clients.Spec{}).Differences(p); len(d) != 21 {
+		t.Errorf("a full specification differs from an empty one in %d members, want all 21: %v", len(d), d)
 	}
 }

@@ -36,6 +36,7 @@ type Spec struct {
 	RevokeShared           bool
 	IP                     authority.IPMode // default flag
 	IPRefresh              bool
+	DPoPBound              bool // gets only tokens that are bound to a key
 	Disabled               bool
 	Mint                   *authority.MintPolicy // default: none
 
@@ -55,7 +56,7 @@ func SpecOf(c authority.Client) Spec {
 		Scope: slices.Clone(c.Scope), Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: c.AccessLifetime,
 		RefreshIdle: c.RefreshIdle, RefreshAbsolute: c.RefreshAbsolute, RefreshPolicy: c.RefreshPolicy,
-		RevokeShared: c.RevokeShared, IP: c.IP, IPRefresh: c.IPRefresh, Disabled: c.Disabled, Mint: c.Mint, Version: c.Version,
+		RevokeShared: c.RevokeShared, IP: c.IP, IPRefresh: c.IPRefresh, DPoPBound: c.DPoPBound, Disabled: c.Disabled, Mint: c.Mint, Version: c.Version,
 	}
 }
 
@@ -66,7 +67,7 @@ func (p Spec) apply(c authority.Client) authority.Client {
 	c.Scope, c.Audience, c.FirstParty, c.Native = slices.Clone(p.Scope), p.Audience, p.FirstParty, p.Native
 	c.WithoutPKCE, c.IDTokenAlg, c.AccessLifetime = p.WithoutPKCE, p.IDTokenAlg, p.AccessLifetime
 	c.RefreshIdle, c.RefreshAbsolute, c.RefreshPolicy = p.RefreshIdle, p.RefreshAbsolute, p.RefreshPolicy
-	c.IP, c.IPRefresh = p.IP, p.IPRefresh
+	c.IP, c.IPRefresh, c.DPoPBound = p.IP, p.IPRefresh, p.DPoPBound
 	c.RevokeShared, c.Disabled, c.Mint = p.RevokeShared, p.Disabled, p.Mint
 	return c
 }
@@ -175,8 +176,12 @@ func (s *Service) validate(actor authority.Actor, p Spec) error {
 	if p.IPRefresh && p.IP != authority.IPEnforce {
 		wrong("ip: that refreshing is bound to a network too needs enforce")
 	}
-	if p.RefreshPolicy == authority.RefreshBound && public { // RFC 9700 section 4.14.2: public clients rotate
-		wrong("refresh policy: bound is for confidential clients")
+	// RFC 9700 section 4.14.2: public clients rotate, unless a key keeps thieves out.
+	if p.RefreshPolicy == authority.RefreshBound && public && !p.DPoPBound {
+		wrong("refresh policy: bound is for confidential clients and for those that get only tokens bound to a key")
+	}
+	if p.DPoPBound && p.Mint != nil { // what a batch makes is for others, whose keys are not known
+		wrong("DPoP: a client that gets only tokens bound to a key mints none")
 	}
 	if !p.Secret.Empty() {
 		switch {

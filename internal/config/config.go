@@ -193,7 +193,19 @@ type Tokens struct {
 
 	// Algorithm that signs access tokens: ES256 or Ed25519.
 	AccessAlgorithm string `yaml:"access_algorithm"`
+
+	// Whether DPoP proofs need a nonce that this server gave out: off or required.
+	// Each proof is taken once either way. A nonce also keeps out proofs that
+	// somebody made ahead while they had the use of the key, at the price of a second
+	// request whenever a client has no nonce of the last five minutes.
+	DPoPNonce string `yaml:"dpop_nonce"`
 }
+
+// Values of tokens.dpop_nonce.
+const (
+	Off      = "off"
+	Required = "required"
+)
 
 // Sessions holds the lifetimes of sign-ins.
 type Sessions struct {
@@ -289,6 +301,7 @@ func Default() Config {
 			RefreshIdle:     14 * 24 * time.Hour,
 			RefreshAbsolute: 90 * 24 * time.Hour,
 			AccessAlgorithm: "ES256",
+			DPoPNonce:       Off,
 		},
 		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour},
 		SignIn: SignIn{

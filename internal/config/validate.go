@@ -42,6 +42,7 @@ func (c Config) Validate() error {
 	check("tokens.code_lifetime", within(t.CodeLifetime, time.Second, 10*time.Minute))
 	check("tokens.refresh_idle", within(t.RefreshIdle, time.Minute, t.RefreshAbsolute))
 	check("tokens.access_algorithm", oneOf(t.AccessAlgorithm, "ES256", "Ed25519"))
+	check("tokens.dpop_nonce", oneOf(t.DPoPNonce, Off, Required))
 
 	check("sessions.idle", within(c.Sessions.Idle, time.Minute, c.Sessions.Absolute))
 

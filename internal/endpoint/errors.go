@@ -19,12 +19,13 @@ var errMethod = errors.New("method not allowed")
 // the token endpoint's rules (RFC 6749 section 5.2) do not apply.
 var errForbidden = errors.New("forbidden")
 
-// bearerError is a refusal of a protected resource: its challenge speaks the
-// Bearer scheme (RFC 6750 section 3).
+// bearerError is a refusal of a protected resource, with a challenge of the scheme
+// that was used or has to be (RFC 6750 section 3, RFC 9449 section 7.1).
 type bearerError struct {
 	code   oauth.Code // "" when no credentials came (RS-3)
 	scope  string
 	reason string // stable code for Jeton-Reason
+	dpop   bool   // the challenge is of the scheme DPoP
 	cause  error
 }
 
@@ -76,6 +77,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if s, ok := status[e.Code]; ok {
 			code = s
 		}
+		if e.Code == oauth.UseDPoPNonce {
+			h.giveNonce(w)
+		}
 		if e.Code == oauth.InvalidClient {
 			header.Set("WWW-Authenticate", `Basic realm="jeton", charset="UTF-8"`)
 		}
@@ -112,7 +116,12 @@ func (h *Handler) failBearer(w http.ResponseWriter, r *http.Request, e *bearerEr
 	default: // no token, or one that is worth nothing
 		code = http.StatusUnauthorized
 	}
-	w.Header().Set("WWW-Authenticate", challenge.String())
+	if !e.dpop {
+		w.Header().Set("WWW-Authenticate", challenge.String())
+	}
+	if e.dpop || e.code == "" {
+		w.Header().Add("WWW-Authenticate", challenge.DPoP(h.proofAlgorithms()...))
+	}
 	if e.reason != "" {
 		w.Header().Set("Jeton-Reason", e.reason)
 	}

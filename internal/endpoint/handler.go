@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Issuer  string
 	Grants  *grants.Service
+	Proofs  *grants.Proofs
 	Tokens  *tokens.Service
 	Mint    *mint.Service
 	Clients *clients.Service

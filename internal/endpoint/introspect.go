@@ -48,8 +48,13 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) error {
 
 func describe(t *jwt.Token) oauth.Introspection {
 	c := &t.Claims
+	tokenType := oauth.Bearer
+	if c.Confirmation.KeyThumbprint != "" {
+		tokenType = oauth.DPoP // who asks has to check the proof: RFC 9449 section 6.2
+	}
+	confirmation, _ := c.Claim("cnf")
 	return oauth.Introspection{
-		Active: true, Scope: c.Scope, ClientID: c.ClientID, TokenType: oauth.Bearer,
+		Active: true, Scope: c.Scope, ClientID: c.ClientID, TokenType: tokenType, Confirm: confirmation,
 		ExpiresAt: c.ExpiresAt, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
 		Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer, ID: c.ID,
 		SessionID: c.SessionID, GrantID: c.GrantID, AuthTime: c.AuthTime, ACR: c.ACR, AMR: c.AMR,

@@ -70,6 +70,7 @@ func (h *Handler) describe() oauth.Metadata {
 		IntrospectionEndpointAuthMethodsSupported:  []string{oauth.ClientSecretBasic, oauth.ClientSecretPost},
 		CodeChallengeMethodsSupported:              []string{oauth.S256},
 		AuthorizationResponseIssParameterSupported: true,
+		DPoPSigningAlgValuesSupported:              h.proofAlgorithms(),
 		PromptValuesSupported:                      []string{"none", "login", "consent", "select_account"},
 		ACRValuesSupported:                         h.cfg.ACRValues,
 		ClaimsSupported: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",

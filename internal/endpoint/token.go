@@ -21,8 +21,11 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if issued.TokenType == oauth.DPoP {
+		h.giveNonce(w)
+	}
 	return writeJSON(w, oauth.TokenResponse{
-		AccessToken: issued.AccessToken.Reveal(), TokenType: oauth.Bearer, ExpiresIn: issued.ExpiresIn,
+		AccessToken: issued.AccessToken.Reveal(), TokenType: issued.TokenType, ExpiresIn: issued.ExpiresIn,
 		Scope: issued.Scope.String(), RefreshToken: issued.RefreshToken.Reveal(), IDToken: issued.IDToken.Reveal(),
 	})
 }
@@ -44,7 +47,8 @@ func (h *Handler) decodeToken(w http.ResponseWriter, r *http.Request) (grants.Re
 	return grants.Request{
 		Credentials: credentials, GrantType: form.Get("grant_type"), Code: form.Get("code"),
 		RedirectURI: form.Get("redirect_uri"), CodeVerifier: form.Get("code_verifier"),
-		RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Narrow: narrow, Addr: addr, Context: from,
+		RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Narrow: narrow,
+		Proofs: r.Header.Values("DPoP"), Addr: addr, Context: from,
 	}, nil
 }
 

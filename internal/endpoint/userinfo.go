@@ -24,68 +24,72 @@ type person struct {
 // userinfo answers who the token is about. The token's audience is an API, or
 // this authority: its openid scope is what allows the question.
 func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
-	token, err := bearerToken(w, r)
+	p, err := presentedToken(w, r)
 	if err != nil {
 		return err
 	}
 	ctx := r.Context()
 	_, from := h.cfg.Caller(r)
-	t, err := h.cfg.Tokens.Check(ctx, token, from)
+	t, err := h.cfg.Tokens.Check(ctx, p.token, from)
 	if reason := tokens.ReasonOf(err); reason != "" {
-		return &bearerError{code: oauth.InvalidToken, reason: reason, cause: err}
+		return &bearerError{code: oauth.InvalidToken, reason: reason, dpop: p.dpop, cause: err}
 	}
 	if err != nil {
+		return err
+	}
+	if err := h.holds(w, r, p, &t.Claims); err != nil {
 		return err
 	}
 	// A token for one URL, or for so many uses, was not made for this question,
 	// and is not counted here.
 	if c := &t.Claims; c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
-		return &bearerError{code: oauth.InvalidToken, reason: "unsupported_restriction"}
+		return &bearerError{code: oauth.InvalidToken, reason: "unsupported_restriction", dpop: p.dpop}
 	}
 	scope, _ := oauth.ParseScope(t.Claims.Scope)
 	if !scope.Has(oauth.ScopeOpenID) {
-		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: "insufficient_scope"}
+		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: "insufficient_scope", dpop: p.dpop}
 	}
 	a, err := h.cfg.Tokens.Person(ctx, t.Claims.Subject, scope)
 	if errors.Is(err, authority.ErrNotFound) {
-		return &bearerError{code: oauth.InvalidToken, reason: "revoked", cause: err}
+		return &bearerError{code: oauth.InvalidToken, reason: "revoked", dpop: p.dpop, cause: err}
 	}
 	if err != nil {
 		return err
 	}
-	p := person{Subject: a.Subject()}
+	answer := person{Subject: a.Subject()}
 	if scope.Has(oauth.ScopeProfile) {
-		p.Name, p.PreferredUsername, p.UpdatedAt = a.Name, a.Login, a.UpdatedAt.Unix()
+		answer.Name, answer.PreferredUsername, answer.UpdatedAt = a.Name, a.Login, a.UpdatedAt.Unix()
 	}
 	if scope.Has(oauth.ScopeEmail) && a.Email != "" {
-		p.Email, p.EmailVerified = a.Email, &a.EmailVerified
+		answer.Email, answer.EmailVerified = a.Email, &a.EmailVerified
 	}
-	return writeJSON(w, p)
+	return writeJSON(w, answer)
 }
 
-// bearerToken takes the token from the Authorization header, or from the body
+// presentedToken takes the token from the Authorization header, or from the body
 // of a form POST, but not from both and never from the URL (RS-1, RS-2).
-func bearerToken(w http.ResponseWriter, r *http.Request) (string, error) {
+func presentedToken(w http.ResponseWriter, r *http.Request) (presented, error) {
 	var fromBody string
 	if r.Method == http.MethodPost && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "application/x-www-form-urlencoded") {
 		form, err := readForm(w, r)
 		if err != nil {
-			return "", &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: err}
+			return presented{}, &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: err}
 		}
 		fromBody = form.Get("access_token")
 	}
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) > 1 || len(values) == 1 && fromBody != "":
-		return "", &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: errors.New("two tokens in one request")}
+		return presented{}, &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: errors.New("two tokens in one request")}
 	case len(values) == 0 && fromBody == "":
-		return "", &bearerError{reason: "missing_token"}
+		return presented{}, &bearerError{reason: "missing_token"}
 	case len(values) == 0:
-		return fromBody, nil
+		return presented{token: fromBody}, nil
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(scheme, oauth.Bearer) {
-		return "", &bearerError{reason: "missing_token"}
+	dpop := strings.EqualFold(scheme, oauth.DPoP)
+	if !ok || !dpop && !strings.EqualFold(scheme, oauth.Bearer) {
+		return presented{}, &bearerError{reason: "missing_token"}
 	}
-	return strings.TrimLeft(token, " "), nil
+	return presented{strings.TrimLeft(token, " "), dpop}, nil
 }

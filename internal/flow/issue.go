@@ -26,21 +26,22 @@ func (f *Flow) issue(ctx context.Context, s Issue, b Browser) (*Respond, error) 
 	value := tokens.NewCode(id)
 	req := s.Request
 	code := authority.Code{
-		ID:          id,
-		Digest:      secret.Digest(value.Reveal()),
-		ClientID:    req.Client.ID,
-		AccountID:   b.Account.ID,
-		SessionID:   b.Session.ID,
-		RedirectURI: req.RedirectURI,
-		Challenge:   req.Challenge,
-		Scope:       s.Scope,
-		Nonce:       req.Nonce,
-		AuthTime:    b.Session.AuthTime,
-		ACR:         b.Session.ACR,
-		AMR:         b.Session.AMR,
-		Context:     b.Context,
-		CreatedAt:   now,
-		ExpiresAt:   now.Add(f.cfg.CodeLifetime),
+		ID:            id,
+		Digest:        secret.Digest(value.Reveal()),
+		ClientID:      req.Client.ID,
+		AccountID:     b.Account.ID,
+		SessionID:     b.Session.ID,
+		RedirectURI:   req.RedirectURI,
+		Challenge:     req.Challenge,
+		KeyThumbprint: req.Thumbprint,
+		Scope:         s.Scope,
+		Nonce:         req.Nonce,
+		AuthTime:      b.Session.AuthTime,
+		ACR:           b.Session.ACR,
+		AMR:           b.Session.AMR,
+		Context:       b.Context,
+		CreatedAt:     now,
+		ExpiresAt:     now.Add(f.cfg.CodeLifetime),
 	}
 	if audience := f.cfg.Clients.AudienceOf(req.Client); audience != "" {
 		code.Audience = []string{audience}

@@ -12,6 +12,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -27,6 +28,7 @@ type Request struct {
 	Scope       oauth.Scope // what was asked for and is registered
 	Nonce       string
 	Challenge   string // "" only for clients that may leave PKCE out
+	Thumbprint  string // dpop_jkt: of the key that alone may redeem the code; "" for any
 	Prompt      Prompt
 	MaxAge      *time.Duration
 	ACR         []string // the sign-in has to be one of these; empty: any
@@ -188,6 +190,10 @@ func (f *Flow) parse(ctx context.Context, req *Request, p parameters) error {
 	req.Nonce = p.get("nonce")
 	if err := req.parseChallenge(p, ok && scope.Has(oauth.ScopeOpenID)); err != nil {
 		return err
+	}
+	// RFC 9449 section 10. A thumbprint that was misspelt binds to no key.
+	if req.Thumbprint = p.get("dpop_jkt"); req.Thumbprint != "" && !jwt.ValidThumbprint(req.Thumbprint) {
+		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not an SHA-256 thumbprint of a key")
 	}
 	if !ok {
 		return oauth.Refuse(oauth.InvalidScope, "scope is malformed")

@@ -17,11 +17,11 @@ func errCode(cause string) error {
 }
 
 // code redeems an authorization code (OAuth 2.1 section 4.1.3).
-func (s *Service) code(ctx context.Context, r Request, client authority.Client) (tokens.Issued, error) {
+func (s *Service) code(ctx context.Context, r Request, client authority.Client, holder tokens.Holder) (tokens.Issued, error) {
 	if r.Code == "" {
 		return tokens.Issued{}, oauth.Refuse(oauth.InvalidRequest, "code is missing")
 	}
-	code, err := s.presentedCode(ctx, r, client)
+	code, err := s.presentedCode(ctx, r, client, holder)
 	if err != nil {
 		return tokens.Issued{}, err
 	}
@@ -30,12 +30,12 @@ func (s *Service) code(ctx context.Context, r Request, client authority.Client) 
 	if !code.GrantID.IsZero() {
 		return tokens.Issued{}, s.endReplayed(ctx, code, r)
 	}
-	issued, err := s.cfg.Mint.RedeemCode(ctx, code, client, r.Context)
+	issued, err := s.cfg.Mint.RedeemCode(ctx, code, client, holder, r.Context)
 	switch {
 	case errors.Is(err, authority.ErrUsed):
 		// Another request redeemed it between our look and the commit. Its grant
 		// is found by looking again.
-		code, err := s.presentedCode(ctx, r, client)
+		code, err := s.presentedCode(ctx, r, client, holder)
 		if err != nil {
 			return tokens.Issued{}, err
 		}
@@ -50,7 +50,7 @@ func (s *Service) code(ctx context.Context, r Request, client authority.Client) 
 
 // presentedCode finds the code and checks everything that binds it, consuming
 // nothing.
-func (s *Service) presentedCode(ctx context.Context, r Request, client authority.Client) (authority.Code, error) {
+func (s *Service) presentedCode(ctx context.Context, r Request, client authority.Client, holder tokens.Holder) (authority.Code, error) {
 	id, ok := tokens.CodeID(r.Code)
 	if !ok {
 		return authority.Code{}, errCode("not of the form of a code")
@@ -72,6 +72,8 @@ func (s *Service) presentedCode(ctx context.Context, r Request, client authority
 		return code, errCode("expired")
 	case r.RedirectURI != "" && r.RedirectURI != code.RedirectURI: // COD-4
 		return code, errCode("redirect_uri differs from the one of the authorization request")
+	case code.KeyThumbprint != "" && code.KeyThumbprint != holder.Thumbprint: // COD-7, RFC 9449 section 10
+		return code, errCode("it is bound to a DPoP key, and the sender has not shown that key")
 	}
 	return code, verifierMatches(r.CodeVerifier, code.Challenge)
 }

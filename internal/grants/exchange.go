@@ -23,15 +23,16 @@ type Request struct {
 	RefreshToken string
 	Scope        string
 	Narrow       tokens.Restriction // of a client's own token
+	Proofs       []string           // values of the DPoP headers
 	Addr         netip.Addr
 	Context      authority.Context
 }
 
 // Mint is the part of internal/tokens that grants call.
 type Mint interface {
-	RedeemCode(ctx context.Context, code authority.Code, client authority.Client, from authority.Context) (tokens.Issued, error)
-	Refresh(ctx context.Context, presented string, client authority.Client, want oauth.Scope, from authority.Context) (tokens.Issued, error)
-	ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, narrow tokens.Restriction, from authority.Context, still func(context.Context) error) (tokens.Issued, error)
+	RedeemCode(ctx context.Context, code authority.Code, client authority.Client, holder tokens.Holder, from authority.Context) (tokens.Issued, error)
+	Refresh(ctx context.Context, presented string, client authority.Client, holder tokens.Holder, want oauth.Scope, from authority.Context) (tokens.Issued, error)
+	ForClient(ctx context.Context, r tokens.ClientRequest) (tokens.Issued, error)
 }
 
 // Config holds the parts of a Service.
@@ -40,10 +41,12 @@ type Config struct {
 	Codes   authority.GrantStore
 	Mint    Mint
 	Revoker authority.Revoker
+	Proofs  *Proofs
 	Now     func() time.Time
 	Logger  *slog.Logger
 
 	DefaultAudience string // of clients that name none
+	TokenURL        string // of the token endpoint: what proofs are made for
 }
 
 // Service answers token requests.
@@ -67,7 +70,7 @@ func (s *Service) Exchange(ctx context.Context, r Request) (tokens.Issued, error
 		return tokens.Issued{}, err
 	}
 	// TOK-5
-	var exchange func(context.Context, Request, authority.Client) (tokens.Issued, error)
+	var exchange func(context.Context, Request, authority.Client, tokens.Holder) (tokens.Issued, error)
 	switch r.GrantType {
 	case "":
 		return tokens.Issued{}, oauth.Refuse(oauth.InvalidRequest, "grant_type is missing")
@@ -86,5 +89,9 @@ func (s *Service) Exchange(ctx context.Context, r Request) (tokens.Issued, error
 	if err := mayNarrow(r, client); err != nil {
 		return tokens.Issued{}, err
 	}
-	return exchange(ctx, r, client)
+	holder, err := s.holder(r, client)
+	if err != nil {
+		return tokens.Issued{}, err
+	}
+	return exchange(ctx, r, client, holder)
 }

@@ -12,7 +12,7 @@ import (
 // 4.2). Only confidential clients may (CC-1). Without a scope parameter the
 // program gets what it is registered for; scopes that are about a person mean
 // nothing here and are left out.
-func (s *Service) clientCredentials(ctx context.Context, r Request, client authority.Client) (tokens.Issued, error) {
+func (s *Service) clientCredentials(ctx context.Context, r Request, client authority.Client, holder tokens.Holder) (tokens.Issued, error) {
 	if client.Public() {
 		return tokens.Issued{}, oauth.Refuse(oauth.UnauthorizedClient, "a public client has no credentials")
 	}
@@ -38,5 +38,7 @@ func (s *Service) clientCredentials(ctx context.Context, r Request, client autho
 		_, err := s.cfg.Clients.AuthenticateAgain(ctx, r.Credentials, r.Addr)
 		return err
 	}
-	return s.cfg.Mint.ForClient(ctx, client, scope, []string{audience}, r.Narrow, r.Context, still)
+	return s.cfg.Mint.ForClient(ctx, tokens.ClientRequest{
+		Client: client, Scope: scope, Audience: []string{audience}, Narrow: r.Narrow, Holder: holder, From: r.Context, Still: still,
+	})
 }

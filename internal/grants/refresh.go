@@ -10,7 +10,7 @@ import (
 
 // refresh answers a refresh token (OAuth 2.1 section 4.3). What a presented
 // generation is answered with is the mint's decision.
-func (s *Service) refresh(ctx context.Context, r Request, client authority.Client) (tokens.Issued, error) {
+func (s *Service) refresh(ctx context.Context, r Request, client authority.Client, holder tokens.Holder) (tokens.Issued, error) {
 	if r.RefreshToken == "" {
 		return tokens.Issued{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token is missing")
 	}
@@ -22,5 +22,5 @@ func (s *Service) refresh(ctx context.Context, r Request, client authority.Clien
 		}
 		want = scope
 	}
-	return s.cfg.Mint.Refresh(ctx, r.RefreshToken, client, want, r.Context)
+	return s.cfg.Mint.Refresh(ctx, r.RefreshToken, client, holder, want, r.Context)
 }

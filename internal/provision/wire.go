@@ -15,7 +15,7 @@ func ClientSpec(w admin.ClientSpec) clients.Spec {
 		Scope: w.Scope, Audience: w.Audience, FirstParty: w.FirstParty, Native: w.Native,
 		WithoutPKCE: w.WithoutPKCE, IDTokenAlg: w.IDTokenAlg, AccessLifetime: w.AccessLifetime.Std(),
 		RefreshIdle: w.RefreshIdle.Std(), RefreshAbsolute: w.RefreshAbsolute.Std(),
-		RefreshPolicy: authority.RefreshPolicy(w.RefreshPolicy), RevokeShared: w.RevokeShared, IP: authority.IPMode(w.IP), IPRefresh: w.IPRefresh, Disabled: w.Disabled,
+		RefreshPolicy: authority.RefreshPolicy(w.RefreshPolicy), RevokeShared: w.RevokeShared, IP: authority.IPMode(w.IP), IPRefresh: w.IPRefresh, DPoPBound: w.DPoPBound, Disabled: w.Disabled,
 		Mint: mintPolicy(w.Mint),
 	}
 }
@@ -43,7 +43,7 @@ func wireSpec(c authority.Client) admin.ClientSpec {
 		Scope: c.Scope, Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: admin.Duration(c.AccessLifetime),
 		RefreshIdle: admin.Duration(c.RefreshIdle), RefreshAbsolute: admin.Duration(c.RefreshAbsolute),
-		RefreshPolicy: string(c.RefreshPolicy), RevokeShared: c.RevokeShared, IP: string(c.IP), IPRefresh: c.IPRefresh, Disabled: c.Disabled,
+		RefreshPolicy: string(c.RefreshPolicy), RevokeShared: c.RevokeShared, IP: string(c.IP), IPRefresh: c.IPRefresh, DPoPBound: c.DPoPBound, Disabled: c.Disabled,
 		Mint: wireMint(c.Mint),
 	}
 }

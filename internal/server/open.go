@@ -15,6 +15,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/dpop"
 	"github.com/jetonhq/jeton/internal/endpoint"
 	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/flow"
@@ -30,6 +31,7 @@ import (
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/web"
 	"github.com/jetonhq/jeton/jwk"
+	"github.com/jetonhq/jeton/jwt"
 )
 
 // maxAccessLifetime bounds every access token, and with it how long the
@@ -213,11 +215,17 @@ func (s *Server) provision(ctx context.Context) error {
 }
 
 func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
+	proofs, err := s.proofs()
+	if err != nil {
+		return err
+	}
 	h, err := endpoint.New(endpoint.Config{
 		Issuer: s.cfg.Issuer, Tokens: s.tokens, Mint: s.mint, Clients: s.clients, Keys: s.rings, Feed: s.feed, Logger: s.log,
 		Grants: grants.New(grants.Config{
 			Clients: s.clients, Codes: s.store, Mint: s.tokens, Revoker: s.tokens, Now: s.now, Logger: s.log, DefaultAudience: audience,
+			Proofs: proofs, TokenURL: s.cfg.Issuer + "/token",
 		}),
+		Proofs: proofs,
 		Caller: s.caller, Stopping: s.stopping, Origins: s.cfg.CORS.Origins, ACRValues: s.acrValues(),
 	})
 	if err != nil {
@@ -225,6 +233,20 @@ func (s *Server) mountProtocol(mux *http.ServeMux, audience string) error {
 	}
 	h.Mount(mux)
 	return nil
+}
+
+// proofs checks DPoP proofs. Their nonces are those of this origin: clients keep
+// one nonce for each.
+func (s *Server) proofs() (*grants.Proofs, error) {
+	verifier, err := jwt.NewProofVerifier(jwt.ProofConfig{Now: s.now})
+	if err != nil {
+		return nil, fmt.Errorf("server: proofs: %w", err)
+	}
+	p := &grants.Proofs{Verifier: verifier, Tickets: s.store, Now: s.now}
+	if s.cfg.Tokens.DPoPNonce == config.Required {
+		p.Nonces = &dpop.Nonces{Keys: s.rings.NonceKeys, Label: "authority", Now: s.now}
+	}
+	return p, nil
 }
 
 func (s *Server) mountPages(mux *http.ServeMux) error {

@@ -227,7 +227,7 @@ func (w *world) rotation(g authority.Grant) authority.Rotation {
 	return authority.Rotation{
 		Grant: g.ID, From: g.Generation, RefreshKey: "refresh-2", Token: w.newToken(g.ID), Now: w.now,
 		IdleUntil: w.now.Add(7 * day), Last: authority.Context{Network: "203.0.113.0/24", UserAgent: "rotated"},
-		Steps: append([]time.Time{w.now}, g.Steps...),
+		Steps: append([]time.Time{w.now}, g.Steps...), KeyThumbprint: "thumbprint of " + w.now.String(),
 	}
 }
 
@@ -240,6 +240,7 @@ func testRotate(w *world) {
 		w.must(w.store.Rotate(ctx, r))
 		g.Generation++
 		g.RefreshKey, g.RotatedAt, g.LastUsed, g.IdleUntil, g.Last, g.Steps = r.RefreshKey, w.now, w.now, r.IdleUntil, r.Last, r.Steps
+		g.KeyThumbprint = r.KeyThumbprint
 		got, err := w.store.Grant(ctx, g.ID)
 		w.must(err)
 		w.same("rotated", got, g)

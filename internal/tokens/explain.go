@@ -59,6 +59,7 @@ func (s *Service) Explain(ctx context.Context, token string) (Explanation, error
 	e.Header, e.Payload = u.RawHeader, u.Claims.Payload()
 	s.explainSignature(ctx, &e, u, token)
 	s.explainTimes(&e, u.Claims)
+	explainBinding(&e, u.Claims)
 	return e, s.explainRecords(ctx, &e, u.Claims, token)
 }
 
@@ -104,6 +105,18 @@ func (s *Service) explainTimes(e *Explanation, c jwt.Claims) {
 		e.add("expiry", true, "exp %s (in %s)", exp.Format(time.RFC3339), exp.Sub(now).Round(time.Second))
 	} else {
 		e.add("expiry", false, "exp %s (%s ago)", exp.Format(time.RFC3339), now.Sub(exp).Round(time.Second))
+	}
+}
+
+// explainBinding says who may present the token. A binding is no fault.
+func explainBinding(e *Explanation, c jwt.Claims) {
+	switch cnf := c.Confirmation; {
+	case !c.Has("cnf"):
+		e.add("binding", true, "none: whoever has the token can use it (Bearer)")
+	case cnf.KeyThumbprint != "" && cnf.CertificateThumbprint == "" && !cnf.Others:
+		e.add("binding", true, "good only with a DPoP proof by the key %s", cnf.KeyThumbprint)
+	default:
+		e.add("binding", false, "unsupported_restriction: cnf names more than a DPoP key")
 	}
 }
 
@@ -201,6 +214,11 @@ func (s *Service) explainRefresh(ctx context.Context, token string) (Explanation
 			g.IdleUntil.UTC().Format(time.RFC3339), g.ExpiresAt.UTC().Format(time.RFC3339))
 	} else {
 		e.add("grant", false, "ended at %s: %s", g.EndedAt.UTC().Format(time.RFC3339), g.EndReason)
+	}
+	if g.KeyThumbprint == "" {
+		e.add("binding", true, "to no key")
+	} else {
+		e.add("binding", true, "good only with a DPoP proof by the key %s", g.KeyThumbprint)
 	}
 	switch {
 	case r.generation > g.Generation:

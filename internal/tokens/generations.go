@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,10 @@ func errRefused(cause string) error {
 //	g <= c-2   replay: the grant ends
 //	MAC wrong  refused, nothing is touched
 //	g > c      refused, and recorded: was the database restored from a backup?
-func (s *Service) Refresh(ctx context.Context, presented string, client authority.Client, want oauth.Scope, from authority.Context) (Issued, error) {
+//
+// A grant that is bound to a key answers its holder alone; for anybody else
+// nothing happens, whatever the generation.
+func (s *Service) Refresh(ctx context.Context, presented string, client authority.Client, holder Holder, want oauth.Scope, from authority.Context) (Issued, error) {
 	r, err := parseRefresh(presented)
 	if err != nil {
 		return Issued{}, errRefused("not of the form of a refresh token")
@@ -40,8 +44,11 @@ func (s *Service) Refresh(ctx context.Context, presented string, client authorit
 	// A lost compare-and-swap means another caller moved the generation: look
 	// again, and be answered as its predecessor. Each round follows somebody
 	// else's success, so the loop ends.
-	for {
+	for spent := false; ; {
 		g, err := s.presentedGrant(ctx, r, client)
+		if err == nil {
+			err = holder.mayRefresh(g)
+		}
 		if err != nil {
 			return Issued{}, err
 		}
@@ -52,7 +59,13 @@ func (s *Service) Refresh(ctx context.Context, presented string, client authorit
 			}
 			scope = want
 		}
-		issued, err := s.answerGeneration(ctx, r, g, client, scope, from)
+		if !spent {
+			if err := holder.spend(ctx); err != nil {
+				return Issued{}, err
+			}
+			spent = true
+		}
+		issued, err := s.answerGeneration(ctx, r, g, client, holder, scope, from)
 		switch {
 		case errors.Is(err, authority.ErrConflict):
 			if err := ctx.Err(); err != nil {
@@ -89,7 +102,7 @@ func (s *Service) presentedGrant(ctx context.Context, r refreshToken, client aut
 	return g, nil
 }
 
-func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context) (Issued, error) {
+func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g authority.Grant, client authority.Client, holder Holder, scope oauth.Scope, from authority.Context) (Issued, error) {
 	now := s.cfg.Now()
 	switch c := g.Generation; {
 	case r.generation > c:
@@ -97,21 +110,21 @@ func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g author
 		e.Data = map[string]string{"presented": strconv.FormatUint(uint64(r.generation), 10), "current": strconv.FormatUint(uint64(c), 10)}
 		s.record(ctx, e)
 		return Issued{}, errRefused("its generation is ahead of the record")
-	case r.generation == c && g.Policy == authority.RefreshBound:
-		return s.again(ctx, g, client, scope, from, false)
+	case r.generation == c && g.Policy == authority.RefreshBound && (!client.Public() || g.KeyThumbprint != ""):
+		return s.again(ctx, g, client, holder, scope, from, false)
 	case r.generation == c:
-		return s.rotate(ctx, g, client, scope, from)
+		return s.rotate(ctx, g, client, holder, scope, from)
 	case r.generation == c-1 && g.Policy != authority.RefreshStrict,
 		r.generation == c-1 && now.Sub(g.RotatedAt) <= s.cfg.StrictWindow,
 		g.Policy == authority.RefreshTolerant && s.recentlySuperseded(g, r.generation, now):
-		return s.again(ctx, g, client, scope, from, true)
+		return s.again(ctx, g, client, holder, scope, from, true)
 	}
 	return Issued{}, s.endReplayed(ctx, g, client, r.generation, from)
 }
 
 // rotate steps to the next generation: compare-and-swap, with the new access
 // token in the same commit.
-func (s *Service) rotate(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context) (Issued, error) {
+func (s *Service) rotate(ctx context.Context, g authority.Grant, client authority.Client, holder Holder, scope oauth.Scope, from authority.Context) (Issued, error) {
 	if err := s.fromElsewhere(ctx, g, client, from); err != nil {
 		return Issued{}, err
 	}
@@ -123,7 +136,7 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from))
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from), holder.claim)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -132,13 +145,14 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 	next.Generation, next.RefreshKey = g.Generation+1, key.ID()
 	rotation := authority.Rotation{
 		Grant: g.ID, From: g.Generation, RefreshKey: key.ID(), Token: row, Now: now, Last: from,
-		IdleUntil: minTime(now.Add(s.refreshIdle(client)), g.ExpiresAt),
+		KeyThumbprint: cmp.Or(g.KeyThumbprint, holder.binds(client)),
+		IdleUntil:     minTime(now.Add(s.refreshIdle(client)), g.ExpiresAt),
 	}
 	if g.Policy == authority.RefreshTolerant {
 		steps := append([]time.Time{now}, g.Steps...)
 		rotation.Steps = steps[:min(len(steps), keptSteps)]
 	}
-	issued, err := s.assemble(next, client, scope, token, row, g.SessionID, "")
+	issued, err := s.assemble(next, client, scope, token, row, g.SessionID, "", holder)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -156,7 +170,7 @@ func (s *Service) rotate(ctx context.Context, g authority.Grant, client authorit
 // again answers without a step: the refresh token of the current generation,
 // recomputed, and a new access token. With predecessor set, the presented one
 // was older than the current, and a presenter from another context is noted.
-func (s *Service) again(ctx context.Context, g authority.Grant, client authority.Client, scope oauth.Scope, from authority.Context, predecessor bool) (Issued, error) {
+func (s *Service) again(ctx context.Context, g authority.Grant, client authority.Client, holder Holder, scope oauth.Scope, from authority.Context, predecessor bool) (Issued, error) {
 	if err := s.fromElsewhere(ctx, g, client, from); err != nil {
 		return Issued{}, err
 	}
@@ -164,7 +178,7 @@ func (s *Service) again(ctx context.Context, g authority.Grant, client authority
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from))
+	token, row, err := s.accessToken(g, scope, s.lifetime(client), version, s.bindTo(client, g, from), holder.claim)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -182,7 +196,7 @@ func (s *Service) again(ctx context.Context, g authority.Grant, client authority
 	if shared && client.RevokeShared {
 		return Issued{}, s.endShared(ctx, g, client, from)
 	}
-	issued, err := s.assemble(g, client, scope, token, row, g.SessionID, "")
+	issued, err := s.assemble(g, client, scope, token, row, g.SessionID, "", holder)
 	if err != nil {
 		return Issued{}, err
 	}

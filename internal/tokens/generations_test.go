@@ -54,7 +54,7 @@ func TestREF_3_ReplayOfAnOlderGenerationEndsTheGrant(t *testing.T) {
 	session, first := w.signedIn()
 	second := w.mustRefresh(first.RefreshToken)
 	third := w.mustRefresh(second.RefreshToken)
-	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, nil, other)
+	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, tokens.Holder{}, nil, other)
 	wantCode(t, err, oauth.InvalidGrant)
 
 	for what, token := range map[string]secret.Value{"first": first.AccessToken, "second": second.AccessToken, "third": third.AccessToken} {
@@ -92,7 +92,7 @@ func TestREF_WrongMACTouchesNothing(t *testing.T) {
 		"empty":               "",
 		"an access token":     first.AccessToken.Reveal(),
 	} {
-		_, err := w.mint.Refresh(t.Context(), forged, w.client, nil, other)
+		_, err := w.mint.Refresh(t.Context(), forged, w.client, tokens.Holder{}, nil, other)
 		if oauth.CodeOf(err) != oauth.InvalidGrant {
 			t.Errorf("%s: got %v, want invalid_grant", name, err)
 		}
@@ -236,7 +236,7 @@ func TestREF_TwoPartiesInLockstepAreNoticed(t *testing.T) {
 			for round := range 3 {
 				old := issued.RefreshToken
 				issued = w.mustRefresh(old)
-				_, err = w.mint.Refresh(t.Context(), old.Reveal(), w.client, nil, other)
+				_, err = w.mint.Refresh(t.Context(), old.Reveal(), w.client, tokens.Holder{}, nil, other)
 				if round < 2 {
 					must(t, err)
 					if n := w.events(authority.EventRefreshShared); n != 0 {
@@ -269,7 +269,7 @@ func TestREF_RoamingIsNotSharing(t *testing.T) {
 	for range 5 {
 		old := issued.RefreshToken
 		issued = w.mustRefresh(old)
-		_, err := w.mint.Refresh(t.Context(), old.Reveal(), w.client, nil, roam)
+		_, err := w.mint.Refresh(t.Context(), old.Reveal(), w.client, tokens.Holder{}, nil, roam)
 		must(t, err)
 	}
 	if n := w.events(authority.EventRefreshShared); n != 0 {
@@ -282,7 +282,7 @@ func TestREF_1_RefreshTokenOfAnotherClient(t *testing.T) {
 	_, first := w.signedIn()
 	thief := w.client
 	thief.ID = "other"
-	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), thief, nil, home)
+	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), thief, tokens.Holder{}, nil, home)
 	wantCode(t, err, oauth.InvalidGrant)
 	if w.grant(first.GrantID).Generation != 0 {
 		t.Error("another client moved the generation")
@@ -293,9 +293,9 @@ func TestREF_1_RefreshTokenOfAnotherClient(t *testing.T) {
 func TestREF_2_ScopeOnlyNarrows(t *testing.T) {
 	w := newWorld(t)
 	_, first := w.signedIn("read", "write")
-	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, oauth.Scope{"read", "admin"}, home)
+	_, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, tokens.Holder{}, oauth.Scope{"read", "admin"}, home)
 	wantCode(t, err, oauth.InvalidScope)
-	narrow, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, oauth.Scope{"read"}, home)
+	narrow, err := w.mint.Refresh(t.Context(), first.RefreshToken.Reveal(), w.client, tokens.Holder{}, oauth.Scope{"read"}, home)
 	must(t, err)
 	if got := narrow.Scope.String(); got != "read" {
 		t.Errorf("scope %q, want read", got)
@@ -342,7 +342,7 @@ func TestREF_4_BrowserClientsLastADay(t *testing.T) {
 func TestREF_5_EndedSessionEndsItsGrants(t *testing.T) {
 	w := newWorld(t)
 	session, bound := w.signedIn("read")
-	offline, err := w.mint.RedeemCode(t.Context(), w.code(session, "read", oauth.ScopeOfflineAccess), w.client, home)
+	offline, err := w.mint.RedeemCode(t.Context(), w.code(session, "read", oauth.ScopeOfflineAccess), w.client, tokens.Holder{}, home)
 	must(t, err)
 	must(t, w.mint.Revoke(t.Context(), authority.Revocation{Session: session.ID, Reason: "signed out", Event: w.event(authority.EventSignedOut)}))
 	_, err = w.refresh(bound.RefreshToken)

@@ -142,14 +142,14 @@ func (w *world) signedIn(scope ...string) (authority.Session, tokens.Issued) {
 		scope = []string{"read", "write"}
 	}
 	s := w.session()
-	issued, err := w.mint.RedeemCode(w.t.Context(), w.code(s, scope...), w.client, home)
+	issued, err := w.mint.RedeemCode(w.t.Context(), w.code(s, scope...), w.client, tokens.Holder{}, home)
 	must(w.t, err)
 	return s, issued
 }
 
 // refresh presents a refresh token from home.
 func (w *world) refresh(token secret.Value) (tokens.Issued, error) {
-	return w.mint.Refresh(w.t.Context(), token.Reveal(), w.client, nil, home)
+	return w.mint.Refresh(w.t.Context(), token.Reveal(), w.client, tokens.Holder{}, nil, home)
 }
 
 func (w *world) mustRefresh(token secret.Value) tokens.Issued {

@@ -13,49 +13,63 @@ import (
 // standingTries bounds how often a standing grant may end under a request.
 const standingTries = 4
 
+// ClientRequest is what a program asks for in its own name.
+type ClientRequest struct {
+	Client   authority.Client
+	Scope    oauth.Scope
+	Audience []string
+	Narrow   Restriction
+	Holder   Holder
+	From     authority.Context
+	Still    func(context.Context) error // whether the client may still have one
+}
+
 // ForClient issues an access token to a program in its own name (OAuth 2.1
 // section 4.2): under the client's standing grant, without a refresh token.
 //
-// still is asked again whether the client may have one, whenever its standing
+// r.Still is asked again whether the client may have one, whenever its standing
 // grant is new: the one before may have ended because the client was disabled
 // or its secret became known, after this request had been let in. A token that
 // is made under the new grant would live on.
-func (s *Service) ForClient(ctx context.Context, client authority.Client, scope oauth.Scope, audience []string, narrow Restriction, from authority.Context, still func(context.Context) error) (Issued, error) {
+func (s *Service) ForClient(ctx context.Context, r ClientRequest) (Issued, error) {
+	if err := r.Holder.spend(ctx); err != nil {
+		return Issued{}, err
+	}
 	var err error
 	for range standingTries {
-		gid, findErr := s.standingGrant(ctx, client, audience, from, still)
+		gid, findErr := s.standingGrant(ctx, r)
 		if findErr != nil {
 			return Issued{}, findErr
 		}
-		g := authority.Grant{ID: gid, ClientID: client.ID, Audience: audience}
-		token, row, signErr := s.accessToken(g, scope, s.lifetime(client), narrow.claim, s.bindTo(client, g, from))
+		g := authority.Grant{ID: gid, ClientID: r.Client.ID, Audience: r.Audience}
+		token, row, signErr := s.accessToken(g, r.Scope, s.lifetime(r.Client), r.Narrow.claim, s.bindTo(r.Client, g, r.From), r.Holder.claim)
 		if signErr != nil {
 			return Issued{}, signErr
 		}
 		if err = s.cfg.Store.Issue(ctx, authority.Issue{Token: row, Now: s.cfg.Now()}); err == nil {
-			return s.assemble(g, client, scope, token, row, secret.ID{}, "")
+			return s.assemble(g, r.Client, r.Scope, token, row, secret.ID{}, "", r.Holder)
 		}
 		if !errors.Is(err, authority.ErrEnded) {
 			return Issued{}, err
 		}
-		s.standing.drop(client.ID, gid) // revoked, or it ran out: it is replaced
+		s.standing.drop(r.Client.ID, gid) // revoked, or it ran out: it is replaced
 	}
 	return Issued{}, err
 }
 
 // standingGrant is the client's standing grant, a new one if need be.
-func (s *Service) standingGrant(ctx context.Context, client authority.Client, audience []string, from authority.Context, still func(context.Context) error) (secret.ID, error) {
-	if gid, known := s.standing.get(client.ID); known {
+func (s *Service) standingGrant(ctx context.Context, r ClientRequest) (secret.ID, error) {
+	if gid, known := s.standing.get(r.Client.ID); known {
 		return gid, nil
 	}
-	g, err := s.openStanding(ctx, client, audience, from)
+	g, err := s.openStanding(ctx, r.Client, r.Audience, r.From)
 	if err != nil {
 		return secret.ID{}, err
 	}
-	if err := still(ctx); err != nil {
+	if err := r.Still(ctx); err != nil {
 		return secret.ID{}, err
 	}
-	s.standing.put(client.ID, g.ID)
+	s.standing.put(r.Client.ID, g.ID)
 	return g.ID, nil
 }
 

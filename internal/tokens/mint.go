@@ -18,7 +18,8 @@ type Issued struct {
 	AccessToken  secret.Value
 	RefreshToken secret.Value
 	IDToken      secret.Value
-	ExpiresIn    int64 // seconds
+	TokenType    string // oauth.Bearer or oauth.DPoP
+	ExpiresIn    int64  // seconds
 	Scope        oauth.Scope
 	GrantID      secret.ID
 	TokenID      secret.ID

@@ -56,7 +56,9 @@ func (s *Service) MintAll(ctx context.Context, client authority.Client, wanted [
 	for _, m := range wanted {
 		if m.Grant.ID.IsZero() && standing.IsZero() {
 			var err error
-			if standing, err = s.standingGrant(ctx, client, []string{m.Audience}, from, still); err != nil {
+			if standing, err = s.standingGrant(ctx, ClientRequest{
+				Client: client, Audience: []string{m.Audience}, From: from, Still: still,
+			}); err != nil {
 				return nil, err
 			}
 		}

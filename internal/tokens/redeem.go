@@ -15,7 +15,7 @@ import (
 //
 // ErrUsed: it was redeemed before; the caller knows whether that was a valid
 // replay. ErrNotFound: it expired. ErrEnded: its session is over.
-func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client authority.Client, from authority.Context) (Issued, error) {
+func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client authority.Client, holder Holder, from authority.Context) (Issued, error) {
 	session, err := s.cfg.Store.Session(ctx, code.SessionID)
 	if errors.Is(err, authority.ErrNotFound) {
 		return Issued{}, authority.ErrEnded
@@ -27,7 +27,7 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 	g := authority.Grant{
 		ID: secret.NewID(now), Type: oauth.AuthorizationCode, ClientID: client.ID, AccountID: code.AccountID,
 		SessionID: code.SessionID, Scope: code.Scope, Audience: code.Audience,
-		AuthTime: code.AuthTime, ACR: code.ACR, AMR: code.AMR, Nonce: code.Nonce,
+		AuthTime: code.AuthTime, ACR: code.ACR, AMR: code.AMR, Nonce: code.Nonce, KeyThumbprint: holder.binds(client),
 		First: from, Last: from, CreatedAt: now, LastUsed: now,
 		ExpiresAt: now.Add(s.refreshAbsolute(client)), Policy: client.RefreshPolicy,
 	}
@@ -56,11 +56,14 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 	if err != nil {
 		return Issued{}, err
 	}
-	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client), version, s.bindTo(client, g, from))
+	if err := holder.spend(ctx); err != nil {
+		return Issued{}, err
+	}
+	token, row, err := s.accessToken(g, g.Scope, s.lifetime(client), version, s.bindTo(client, g, from), holder.claim)
 	if err != nil {
 		return Issued{}, err
 	}
-	issued, err := s.assemble(g, client, g.Scope, token, row, code.SessionID, code.Nonce)
+	issued, err := s.assemble(g, client, g.Scope, token, row, code.SessionID, code.Nonce, holder)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -76,9 +79,9 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 
 // assemble puts together the answer for one access token of a grant: with the
 // refresh token of its current generation and, for OpenID requests, an ID token.
-func (s *Service) assemble(g authority.Grant, client authority.Client, scope []string, token string, row authority.Token, sid secret.ID, nonce string) (Issued, error) {
+func (s *Service) assemble(g authority.Grant, client authority.Client, scope []string, token string, row authority.Token, sid secret.ID, nonce string, holder Holder) (Issued, error) {
 	out := Issued{
-		AccessToken: secret.New(token), Scope: scope, GrantID: g.ID, TokenID: row.ID,
+		AccessToken: secret.New(token), TokenType: holder.tokenType(), Scope: scope, GrantID: g.ID, TokenID: row.ID,
 		ExpiresIn: row.ExpiresAt.Unix() - s.cfg.Now().Unix(),
 	}
 	var err error

@@ -106,7 +106,9 @@ func (s *server) machine(t *testing.T, id string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.tokens.ForClient(t.Context(), c, []string{"reports:read"}, []string{"https://api.example.com"}, tokens.Restriction{}, authority.Context{}, func(context.Context) error { return nil })
+	issued, err := s.tokens.ForClient(t.Context(), tokens.ClientRequest{
+		Client: c, Scope: []string{"reports:read"}, Audience: []string{"https://api.example.com"}, Still: func(context.Context) error { return nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

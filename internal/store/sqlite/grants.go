@@ -45,7 +45,7 @@ WHERE client_id = ?1 AND type = 'client_credentials' AND ended_at IS NULL AND (e
 	sqlRotate = `
 UPDATE grants
 SET generation = generation + 1, refresh_key = ?2, rotated_at = ?3, last_used = ?3, idle_until = ?4,
-    last_network = ?5, last_agent = ?6, steps = ?7, stale = 0
+    last_network = ?5, last_agent = ?6, steps = ?7, stale = 0, dpop_jkt = ?8
 WHERE id = ?1`
 	sqlTouchGrant = `
 UPDATE grants
@@ -137,10 +137,11 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 			return err
 		}
 		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
-			r.Last.Network, r.Last.UserAgent, timesText(r.Steps))
+			r.Last.Network, r.Last.UserAgent, timesText(r.Steps), r.KeyThumbprint)
 		t.changedGrant(r.Grant, func(g *authority.Grant) {
 			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = r.From+1, r.RefreshKey, stored(r.Now), stored(r.Now)
 			g.IdleUntil, g.Last, g.Steps, g.Stale = stored(r.IdleUntil), r.Last, storedAll(r.Steps), false
+			g.KeyThumbprint = r.KeyThumbprint
 		})
 		if err != nil || r.Event == nil {
 			return err
