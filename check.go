@@ -101,6 +101,10 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 		return nil, g.remember(token, refuse(ReasonUnsupported))
 	}
 	bound := boundOf(c)
+	var place *place
+	if c.Network != "" {
+		place = enforced(c.Network)
+	}
 	var names names
 	var epoch uint64
 	if g.view != nil {
@@ -116,6 +120,9 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 		Fill: func(e *seen.Entry[record], tail string) {
 			e.Value.fill(v, e.Text(), tail)
 			e.Value.names, e.Value.bound = names, bound
+			if place != nil {
+				e.Value.place.Store(place)
+			}
 		},
 	}, g.expiry(g.clock.now())), nil
 }

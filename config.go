@@ -74,9 +74,14 @@ type Config struct {
 	// refused.
 	PublicURL string
 
-	// JWKSURL, FeedURL, RegistryURL and ConsumeURL are needed only if the authority does not have them in
-	// their usual places: <issuer>/jwks, /revocations, /registry/check and /consume.
-	JWKSURL, FeedURL, RegistryURL, ConsumeURL string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For says where a request came from. The
+	// header is read from the right: the nearest address that is not a trusted proxy counts. Default none: the
+	// header is ignored. Only the demand [Network] and tokens that carry it look.
+	TrustedProxies []netip.Prefix
+
+	// JWKSURL, FeedURL, RegistryURL, ConsumeURL and NetworkURL are needed only if the authority does not have
+	// them in their usual places: <issuer>/jwks, /revocations, /registry/check, /consume and /network.
+	JWKSURL, FeedURL, RegistryURL, ConsumeURL, NetworkURL string
 
 	// HTTPClient makes the requests to the authority. Default: one of the guard's own. Redirects are not
 	// followed with credentials.
@@ -128,7 +133,7 @@ func (c Config) withDefaults() (Config, error) {
 		field string
 		url   *string
 		path  string
-	}{{"JWKSURL", &c.JWKSURL, "/jwks"}, {"FeedURL", &c.FeedURL, "/revocations"}, {"RegistryURL", &c.RegistryURL, "/registry/check"}, {"ConsumeURL", &c.ConsumeURL, "/consume"}} {
+	}{{"JWKSURL", &c.JWKSURL, "/jwks"}, {"FeedURL", &c.FeedURL, "/revocations"}, {"RegistryURL", &c.RegistryURL, "/registry/check"}, {"ConsumeURL", &c.ConsumeURL, "/consume"}, {"NetworkURL", &c.NetworkURL, "/network"}} {
 		if *at.url == "" {
 			*at.url = strings.TrimSuffix(c.Issuer, "/") + at.path
 		} else if err := checkURL(at.field, *at.url, c.InsecureHTTP); err != nil {
@@ -162,6 +167,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Algorithms = slices.Clone(c.Algorithms)
 	c.Scopes = slices.Clone(c.Scopes)
+	c.TrustedProxies = slices.Clone(c.TrustedProxies)
 	return c, errors.Join(problems...)
 }
 

@@ -18,6 +18,7 @@ type Demand struct {
 	mode  FailMode
 
 	request *http.Request
+	network NetworkMode
 }
 
 type demandKind uint8
@@ -35,6 +36,7 @@ const (
 	demandRequest
 	demandFresh
 	demandQueryToken
+	demandNetwork
 	demandCookie
 	demandNoCookie // of a policy: undoes demandCookie
 	demandAuthAge
@@ -104,6 +106,7 @@ type rule struct {
 	subject      string // what the URL says whose it is
 	uses         usesDemand
 	cookie       cookieUse
+	network      NetworkMode   // 0: none is demanded
 	request      *http.Request // nil outside of HTTP
 }
 
@@ -128,6 +131,8 @@ func (g *Guard) rule(demands []Demand) rule {
 			r.maxStaleness = d.span
 		case demandFresh:
 			r.fresh = true
+		case demandNetwork:
+			r.network = max(r.network, d.network)
 		case demandQueryToken:
 			r.query = queryToken{d.names[0], d.names[1]}
 		case demandUses:

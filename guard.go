@@ -34,11 +34,12 @@ type Guard struct {
 	seen     *seen.Cache[record]
 	refused  *seen.Cache[*Refusal] // bad tokens, for a moment
 
-	// Without credentials these four are nil.
-	view     *revocation.View
-	follower *revocation.Follower
-	registry *registry
-	counter  *counter
+	// Without credentials these five are nil.
+	view      *revocation.View
+	follower  *revocation.Follower
+	registry  *registry
+	counter   *counter
+	movements *movements
 
 	policies policies
 	stale    staleGrants
@@ -47,6 +48,8 @@ type Guard struct {
 	flights     flights
 	keysMoved   atomic.Bool // the feed told of other keys, and nobody has fetched them yet
 	keysDown    atomic.Bool // has been logged
+
+	proxyUnnamed sync.Once // has been logged
 
 	cancel context.CancelFunc
 	ctx    context.Context // of the work in the background
@@ -131,6 +134,7 @@ func (g *Guard) follow() error {
 	g.follower = follower
 	g.registry = newRegistry(g.ctx, g.config, g.observer)
 	g.counter = &counter{url: g.config.ConsumeURL, registry: g.registry}
+	g.movements = &movements{url: g.config.NetworkURL, registry: g.registry}
 	g.work.Go(func() { _ = follower.Run(g.ctx) })
 	return nil
 }
@@ -141,6 +145,7 @@ func (g *Guard) Close() error {
 	g.cancel()
 	if g.registry != nil {
 		g.counter.close()
+		g.movements.close()
 		g.registry.close()
 	}
 	g.work.Wait()

@@ -114,6 +114,8 @@ func (r *rule) stricter(more []Demand) rule {
 			s.uses = singleUse
 		case demandFresh:
 			s.fresh = true
+		case demandNetwork:
+			s.network = max(s.network, d.network)
 		case demandNoCookie:
 			if s.cookie == cookieTaken {
 				s.cookie = cookieForbidden
@@ -215,6 +217,12 @@ func demandsOf(d policy.Demands) []Demand {
 	}
 	if d.Registry {
 		list = append(list, Demand{kind: demandRegistry})
+	}
+	switch d.Network {
+	case policy.NetworkFlag:
+		list = append(list, Network(Flag))
+	case policy.NetworkEnforce:
+		list = append(list, Network(Enforce))
 	}
 	switch d.Fail {
 	case policy.FailClosed:

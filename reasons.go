@@ -42,6 +42,7 @@ const (
 	ReasonWrongSubject         = "wrong_subject"
 	ReasonWrongClient          = "wrong_client"
 	ReasonWrongURL             = "wrong_url"
+	ReasonWrongNetwork         = "wrong_network"
 	ReasonNoUsesLeft           = "no_uses_left"
 	ReasonNotSingleUse         = "not_single_use"
 	ReasonLocked               = "locked"
@@ -154,6 +155,9 @@ var reasons = []Reason{
 	{ReasonWrongURL, http.StatusForbidden, oauth.AccessDenied,
 		"The token was made for another URL or method.",
 		"Send it to the URL it was made for, or get one for this URL."},
+	{ReasonWrongNetwork, http.StatusUnauthorized, oauth.InvalidToken,
+		"The token comes from another network than it was issued to, or was issued to none.",
+		"Refresh once and try again: the new token is for the network from which you refresh."},
 	{ReasonNoUsesLeft, http.StatusUnauthorized, oauth.InvalidToken,
 		"The token has been used as often as it may be.",
 		"Get a new token."},

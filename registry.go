@@ -210,39 +210,49 @@ func (r *registry) trip(batch []*question) ([]string, error) {
 
 // call asks the authority something that it answers with n verdicts.
 func (r *registry) call(url string, ask any, n int) ([]string, error) {
+	var answer revocation.Answer
+	if err := r.post(url, ask, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Verdicts) != n {
+		return nil, errWrongAnswer
+	}
+	return answer.Verdicts, nil
+}
+
+// post makes one round trip, which belongs to nobody's request.
+func (r *registry) post(url string, ask, into any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {
-		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
+		return fmt.Errorf("jeton: asking the registry: %w", err)
 	}
-	// The round trip belongs to nobody's request.
 	ctx, cancel := context.WithTimeout(r.ctx, tripTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
+		return fmt.Errorf("jeton: asking the registry: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	if err := r.authorize(req); err != nil {
-		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
+		return fmt.Errorf("jeton: asking the registry: %w", err)
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("jeton: asking the registry: %w", err)
+		return fmt.Errorf("jeton: asking the registry: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("jeton: the registry answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		return fmt.Errorf("jeton: the registry answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerSize))
 	if err != nil {
-		return nil, fmt.Errorf("jeton: reading the registry's answer: %w", err)
+		return fmt.Errorf("jeton: reading the registry's answer: %w", err)
 	}
-	var answer revocation.Answer
-	if json.Unmarshal(raw, &answer) != nil || len(answer.Verdicts) != n {
-		return nil, errWrongAnswer
+	if json.Unmarshal(raw, into) != nil {
+		return errWrongAnswer
 	}
-	return answer.Verdicts, nil
+	return nil
 }
 
 // close ends the round trips under way and waits for them.

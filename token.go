@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jetonhq/jeton/jwt"
@@ -85,9 +86,10 @@ func WithToken(ctx context.Context, t *Token) context.Context {
 // record is what the guard keeps of a token it has verified.
 type record struct {
 	Token
-	keyID string // shared by all tokens of a key
-	names        // zero in mode SignaturesOnly
-	bound *bound // nil for a token that may be used anywhere, and any number of times
+	keyID string                // shared by all tokens of a key
+	names                       // zero in mode SignaturesOnly
+	bound *bound                // nil for a token that may be used anywhere, and any number of times
+	place atomic.Pointer[place] // nil until a route asks, unless the token itself does
 }
 
 // texts are the claims that a record refers to, in a row.

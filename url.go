@@ -46,6 +46,11 @@ func (g *Guard) demands(ctx context.Context, e *seen.Entry[record], r *rule, now
 	if r.fresh && g.stale.needs(e.Value.gid) > e.Value.version {
 		return refuse(ReasonRefreshNeeded)
 	}
+	if r.network != 0 || e.Value.place.Load() != nil {
+		if refusal := g.placed(ctx, e, r); refusal != nil {
+			return refusal
+		}
+	}
 	b := e.Value.bound
 	if b == nil {
 		if r.uses != anyUses {

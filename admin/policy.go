@@ -25,6 +25,7 @@ type PolicySpec struct {
 	SingleUse    bool      `json:"single_use,omitempty"`    // only tokens that may be used once
 	NoCookie     bool      `json:"no_cookie,omitempty"`     // session cookies of browser apps do not pass, also where the code allows them
 	Registry     bool      `json:"registry,omitempty"`      // ask on first sight whether the token was issued, also where the code does not
+	Network      string    `json:"network,omitempty"`       // flag or enforce: tokens from another network than they were issued to
 	Fail         string    `json:"fail,omitempty"`          // introspect or closed, while the feed is silent
 	MaxStaleness *Duration `json:"max_staleness,omitempty"` // how long the feed may be silent
 }

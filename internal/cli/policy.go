@@ -55,6 +55,7 @@ func (a *app) policySet() *cobra.Command {
 	flags.BoolVar(&spec.SingleUse, "single-use", false, "only tokens that may be used once")
 	flags.BoolVar(&spec.NoCookie, "no-cookie", false, "no session cookies of browser apps, also where the code allows them")
 	flags.BoolVar(&spec.Registry, "registry", false, "ask whether a token was issued also where the code does not")
+	flags.StringVar(&spec.Network, "network", "", "flag or enforce: `WHAT` to do with tokens from another network than they were issued to")
 	flags.StringVar(&spec.Fail, "fail", "", "introspect or closed: `WHAT` to do while the feed is silent")
 	flags.DurationVar(&staleness, "max-staleness", 0, "how `LONG` the feed may be silent")
 	return a.changes(cmd)
@@ -162,6 +163,7 @@ func demands(p admin.PolicySpec) string {
 	add(p.SingleUse, "single use")
 	add(p.NoCookie, "no cookie")
 	add(p.Registry, "registry")
+	add(p.Network != "", "network "+p.Network)
 	add(p.Fail != "", "fail "+p.Fail)
 	if p.MaxStaleness != nil {
 		add(true, "max staleness "+p.MaxStaleness.String())

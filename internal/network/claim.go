@@ -6,6 +6,9 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 )
 
@@ -118,3 +121,12 @@ func (k Key) digest(grant string, addr netip.Addr) [8]byte {
 	mac.Write(binary.BigEndian.AppendUint64(nil, Code(addr)))
 	return [8]byte(mac.Sum(nil)[:8])
 }
+
+// Format never prints the key.
+func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[redacted]") }
+
+// LogValue never logs the key.
+func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// MarshalText never writes the key.
+func (Key) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }

@@ -32,6 +32,7 @@ type Demands struct {
 	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
 	NoCookie     bool     `json:"no_cookie,omitempty"`     // session cookies do not pass, whatever the route says
 	Registry     bool     `json:"registry,omitempty"`      // the authority is asked on first sight, whatever the route says
+	Network      string   `json:"network,omitempty"`       // NetworkFlag or NetworkEnforce, for tokens from another network
 	Fail         string   `json:"fail,omitempty"`          // FailIntrospect or FailClosed, when the view is stale
 	MaxStaleness *Span    `json:"max_staleness,omitempty"` // how long the feed may be silent
 }
@@ -40,6 +41,13 @@ type Demands struct {
 const (
 	FailIntrospect = "introspect"
 	FailClosed     = "closed"
+)
+
+// What a policy may demand for tokens that come from another network than they
+// were issued to.
+const (
+	NetworkFlag    = "flag"
+	NetworkEnforce = "enforce"
 )
 
 // Span is a duration that is written as in Go.
@@ -101,6 +109,7 @@ func (p Policy) Check() error {
 	add(d.AuthAge != nil && *d.AuthAge < Span(time.Second), "the maximum age of a sign-in is less than a second")
 	add(d.MaxStaleness != nil && *d.MaxStaleness < 0, "the maximum staleness is negative")
 	add(d.Fail != "" && d.Fail != FailIntrospect && d.Fail != FailClosed, "fail is introspect or closed: a policy does not weaken a route")
+	add(d.Network != "" && d.Network != NetworkFlag && d.Network != NetworkEnforce, "network is flag or enforce")
 	for name, list := range map[string][]string{"scope": d.Scope, "client": d.Clients, "value of acr": d.ACR} {
 		add(slices.ContainsFunc(list, func(s string) bool { return s == "" || strings.ContainsAny(s, " \t\r\n\"\\") }), "a "+name+" is empty or has a space, a quote or a backslash")
 	}
@@ -110,7 +119,7 @@ func (p Policy) Check() error {
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
 	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && d.AuthAge == nil && len(d.ACR) == 0 &&
-		!d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Fail == "" && d.MaxStaleness == nil
+		!d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Network == "" && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
@@ -123,6 +132,9 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both.SingleUse = d.SingleUse || other.SingleUse
 	both.NoCookie = d.NoCookie || other.NoCookie
 	both.Registry = d.Registry || other.Registry
+	if d.Network == "" || other.Network == NetworkEnforce {
+		both.Network = other.Network
+	}
 	if other.Fail == FailClosed || d.Fail == "" {
 		both.Fail = other.Fail
 	}

@@ -31,7 +31,7 @@ func TestPolicies_RoundTrip(t *testing.T) {
 	full := admin.PolicySpec{
 		Name: "payments", Audience: reports, Method: "POST", Pattern: "/payments/{id}",
 		MaxAge: new(admin.Duration(time.Minute)), Scope: []string{"pay"}, Clients: []string{"shop", "app"}, SingleUse: true,
-		Registry: true, Fail: "closed", MaxStaleness: new(admin.Duration(time.Second)),
+		Registry: true, Network: "enforce", Fail: "closed", MaxStaleness: new(admin.Duration(time.Second)),
 	}
 	put, err := s.PutPolicy(t.Context(), full, "TICKET-1")
 	if err != nil {
