@@ -337,6 +337,20 @@ func TestAZ_6_PK_3_Challenge(t *testing.T) {
 	f.check(f.browser, decisions)
 }
 
+// thumbprint is of a key in RFC 9449.
+const thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
+func TestDP_22_ThumbprintAtAuthorize(t *testing.T) {
+	f := newFixture(t)
+	f.check(f.browser, []decision{
+		{"good", q("spa", "dpop_jkt", thumbprint), "consent to openid read"},
+		{"short", q("spa", "dpop_jkt", thumbprint[:42]), "invalid_request"},
+		{"long", q("spa", "dpop_jkt", thumbprint+"A"), "invalid_request"},
+		{"padded", q("spa", "dpop_jkt", thumbprint[:42]+"="), "invalid_request"},
+		{"left over bits", q("spa", "dpop_jkt", thumbprint[:42]+"J"), "invalid_request"},
+	})
+}
+
 func TestAZ_7_Scope(t *testing.T) {
 	f := newFixture(t)
 	f.check(f.browser, []decision{
@@ -452,7 +466,7 @@ func TestAZ_13_AnswerCountsOnlyForWhatWasShown(t *testing.T) {
 func TestAZ_20_CodeIsBoundToEverything(t *testing.T) {
 	f := newFixture(t)
 	f.browser.Context = authority.Context{Network: "192.0.2.0/24", UserAgent: "test"}
-	step, err := f.Decide(t.Context(), q("web", "nonce", "n-0", "scope", "openid offline_access"), f.browser)
+	step, err := f.Decide(t.Context(), q("web", "nonce", "n-0", "scope", "openid offline_access", "dpop_jkt", thumbprint), f.browser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -469,7 +483,7 @@ func TestAZ_20_CodeIsBoundToEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Digest != secret.Digest(r.Code.Reveal()) || got.ClientID != "web" || got.AccountID != f.account.ID ||
-		got.SessionID != f.browser.Session.ID || got.RedirectURI != callback || got.Challenge != challenge ||
+		got.SessionID != f.browser.Session.ID || got.RedirectURI != callback || got.Challenge != challenge || got.KeyThumbprint != thumbprint ||
 		oauth.Scope(got.Scope).String() != "openid offline_access" || got.Nonce != "n-0" ||
 		!got.AuthTime.Equal(f.browser.Session.AuthTime) || len(got.AMR) != 1 || got.Context != f.browser.Context ||
 		len(got.Audience) != 1 || got.Audience[0] != "https://api.example.com" || !got.GrantID.IsZero() {
