@@ -27,9 +27,10 @@ type Config struct {
 	Revoker authority.Revoker
 	Now     func() time.Time // default time.Now
 
-	DefaultAudience   string        // `aud` of clients that name none; required only to answer AudienceOf
-	MaxAccessLifetime time.Duration // longest access lifetime a client may register; default 24 h
-	CacheFor          time.Duration // how old a record read for an answer may be; default 1 s, negative: no cache
+	DefaultAudience   string          // `aud` of clients that name none; required only to answer AudienceOf
+	MaxAccessLifetime time.Duration   // longest access lifetime a client may register; default 24 h
+	IDTokenAlgorithms func() []string // that a client may be registered for now; default RS256, ES256, Ed25519
+	CacheFor          time.Duration   // how old a record read for an answer may be; default 1 s, negative: no cache
 
 	Limits Limits
 }
@@ -59,6 +60,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.IDTokenAlgorithms == nil {
+		c.IDTokenAlgorithms = func() []string { return []string{"RS256", "ES256", "Ed25519"} }
 	}
 	c.MaxAccessLifetime = cmp.Or(c.MaxAccessLifetime, 24*time.Hour)
 	c.CacheFor = cmp.Or(c.CacheFor, time.Second)

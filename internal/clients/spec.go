@@ -111,7 +111,6 @@ const (
 var (
 	grantTypes  = []string{oauth.AuthorizationCode, oauth.RefreshToken, oauth.ClientCredentials}
 	authMethods = []string{oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.NoAuthentication}
-	idTokenAlgs = []string{"", "RS256", "ES256", "Ed25519"}
 	ipModes     = []authority.IPMode{"", authority.IPOff, authority.IPFlag, authority.IPEnforce}
 	policies    = []authority.RefreshPolicy{"", authority.RefreshStandard, authority.RefreshStrict, authority.RefreshTolerant, authority.RefreshBound}
 )
@@ -155,8 +154,8 @@ func (s *Service) validate(actor authority.Actor, p Spec) error {
 	if p.WithoutPKCE && public { // OAuth 2.1 section 7.5.1
 		wrong("PKCE: a public client cannot do without it")
 	}
-	if !slices.Contains(idTokenAlgs, p.IDTokenAlg) {
-		wrong("ID token algorithm: it is none of %s", strings.Join(idTokenAlgs[1:], ", "))
+	if algs := s.cfg.IDTokenAlgorithms(); p.IDTokenAlg != "" && !slices.Contains(algs, p.IDTokenAlg) {
+		wrong("ID token algorithm: it is none of %s", strings.Join(algs, ", "))
 	}
 	if p.AccessLifetime < 0 || p.RefreshIdle < 0 || p.RefreshAbsolute < 0 {
 		wrong("lifetimes: one is negative")

@@ -44,6 +44,10 @@ type Config struct {
 	// How long tokens live, and what signs them.
 	Tokens Tokens `yaml:"tokens"`
 
+	// When keys change. A key is published before it signs, and verifies until what
+	// it signed has expired: nobody notices.
+	Keys Keys `yaml:"keys"`
+
 	// How long a browser stays signed in.
 	Sessions Sessions `yaml:"sessions"`
 
@@ -191,7 +195,8 @@ type Tokens struct {
 	// means the issuer.
 	DefaultAudience string `yaml:"default_audience"`
 
-	// Algorithm that signs access tokens: ES256 or Ed25519.
+	// Algorithm that signs access tokens: ES256, Ed25519, ES384, RS256 or PS256. A
+	// change is a rotation: the next key has it, the present one retires.
 	AccessAlgorithm string `yaml:"access_algorithm"`
 
 	// Whether DPoP proofs need a nonce that this server gave out: off or required.
@@ -206,6 +211,45 @@ const (
 	Off      = "off"
 	Required = "required"
 )
+
+// Keys holds the schedule of the key rings.
+type Keys struct {
+	// How long a key signs access tokens before the next takes over.
+	AccessPeriod time.Duration `yaml:"access_period"`
+
+	// How long a key signs ID tokens.
+	IDPeriod time.Duration `yaml:"id_period"`
+
+	// How long a key makes refresh tokens. It goes on being accepted until the
+	// grants that depend on it have ended.
+	RefreshPeriod time.Duration `yaml:"refresh_period"`
+
+	// How long a key signs the state of sign-ins under way, and links in mails.
+	FlowPeriod time.Duration `yaml:"flow_period"`
+
+	// How long a secret of a named ring, shared with a fleet of servers, signs.
+	SharedPeriod time.Duration `yaml:"shared_period"`
+
+	// How long a key is published before it signs: longer than cache_time and twice
+	// clock_skew together, and at most each period.
+	Staging time.Duration `yaml:"staging"`
+
+	// How long verifiers may keep the key set.
+	CacheTime time.Duration `yaml:"cache_time"`
+
+	// By how much the clock of a node may be wrong.
+	ClockSkew time.Duration `yaml:"clock_skew"`
+
+	// Algorithms of ID tokens that clients may be registered for. RS256 must be
+	// among them (OpenID Connect Discovery section 3).
+	IDAlgorithms []string `yaml:"id_algorithms"`
+
+	// What becomes of the grants of a refresh key that was stolen. rotate: its
+	// refresh tokens are refused, access tokens live out their minutes. end: the
+	// grants end with all their tokens. Either way people stay signed in, and apps
+	// whose user has a session get new tokens without asking.
+	RefreshCompromise string `yaml:"refresh_compromise"`
+}
 
 // Sessions holds the lifetimes of sign-ins.
 type Sessions struct {
@@ -302,6 +346,18 @@ func Default() Config {
 			RefreshAbsolute: 90 * 24 * time.Hour,
 			AccessAlgorithm: "ES256",
 			DPoPNonce:       Off,
+		},
+		Keys: Keys{
+			AccessPeriod:      30 * 24 * time.Hour,
+			IDPeriod:          90 * 24 * time.Hour,
+			RefreshPeriod:     90 * 24 * time.Hour,
+			FlowPeriod:        30 * 24 * time.Hour,
+			SharedPeriod:      30 * 24 * time.Hour,
+			Staging:           time.Hour,
+			CacheTime:         10 * time.Minute,
+			ClockSkew:         time.Minute,
+			IDAlgorithms:      []string{"RS256", "ES256", "Ed25519"},
+			RefreshCompromise: "rotate",
 		},
 		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour},
 		SignIn: SignIn{

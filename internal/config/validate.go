@@ -41,8 +41,26 @@ func (c Config) Validate() error {
 	check("tokens.id_lifetime", within(t.IDLifetime, 10*time.Second, 24*time.Hour))
 	check("tokens.code_lifetime", within(t.CodeLifetime, time.Second, 10*time.Minute))
 	check("tokens.refresh_idle", within(t.RefreshIdle, time.Minute, t.RefreshAbsolute))
-	check("tokens.access_algorithm", oneOf(t.AccessAlgorithm, "ES256", "Ed25519"))
 	check("tokens.dpop_nonce", oneOf(t.DPoPNonce, Off, Required))
+	check("tokens.access_algorithm", oneOf(t.AccessAlgorithm, signing...))
+
+	k := c.Keys
+	check("keys.clock_skew", within(k.ClockSkew, 0, 10*time.Minute))
+	check("keys.cache_time", within(k.CacheTime, time.Second, 24*time.Hour))
+	check("keys.staging", longerThan(k.Staging, k.CacheTime+2*k.ClockSkew))
+	for setting, period := range map[string]time.Duration{
+		"keys.access_period": k.AccessPeriod, "keys.id_period": k.IDPeriod, "keys.refresh_period": k.RefreshPeriod,
+		"keys.flow_period": k.FlowPeriod, "keys.shared_period": k.SharedPeriod,
+	} {
+		check(setting, atLeast(period, k.Staging))
+	}
+	for _, alg := range k.IDAlgorithms {
+		check("keys.id_algorithms", oneOf(alg, signing...))
+	}
+	if !slices.Contains(k.IDAlgorithms, "RS256") {
+		check("keys.id_algorithms", errors.New("lacks RS256, which every OpenID Connect client knows"))
+	}
+	check("keys.refresh_compromise", oneOf(k.RefreshCompromise, "rotate", "end"))
 
 	check("sessions.idle", within(c.Sessions.Idle, time.Minute, c.Sessions.Absolute))
 
@@ -181,6 +199,16 @@ func checkJitter(share float64) error {
 func within(d, low, high time.Duration) error {
 	if d < low || d > high {
 		return fmt.Errorf("is %s, want %s to %s", shortDuration(d), shortDuration(low), shortDuration(high))
+	}
+	return nil
+}
+
+// signing are the algorithms whose keys can be published.
+var signing = []string{"ES256", "Ed25519", "ES384", "RS256", "PS256"}
+
+func longerThan(d, low time.Duration) error {
+	if d <= low {
+		return fmt.Errorf("is %s, want more than %s", shortDuration(d), shortDuration(low))
 	}
 	return nil
 }

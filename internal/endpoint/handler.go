@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
@@ -39,8 +38,7 @@ type Config struct {
 	ACRValues []string // in which people can sign in
 
 	// Origins whose pages may call the endpoints for browser apps; "*" is any.
-	Origins    []string
-	JWKSMaxAge time.Duration // default 10 min
+	Origins []string
 }
 
 // Handler serves the protocol endpoints.
@@ -54,9 +52,6 @@ type Handler struct {
 
 // New returns a Handler.
 func New(cfg Config) (*Handler, error) {
-	if cfg.JWKSMaxAge == 0 {
-		cfg.JWKSMaxAge = 10 * time.Minute
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,18 +12,29 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/oauth"
 )
 
 // jwks serves the published keys (RFC 7517, SPECS JW-30).
 func (h *Handler) jwks(w http.ResponseWriter, r *http.Request) error {
-	body, err := json.Marshal(h.cfg.Keys.Public())
+	set, keep, err := h.cfg.Keys.Published()
+	if errors.Is(err, keys.ErrStale) {
+		return oauth.RefuseCause(oauth.TemporarilyUnavailable, "this node cannot read its keys", err)
+	}
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(set)
 	if err != nil {
 		return fmt.Errorf("endpoint: key set: %w", err)
 	}
-	writeCached(w, r, "application/jwk-set+json", body, h.cfg.JWKSMaxAge)
+	writeCached(w, r, "application/jwk-set+json", body, keep)
 	return nil
 }
+
+// metadataMaxAge is how long the metadata may be kept.
+const metadataMaxAge = 10 * time.Minute
 
 // metadata serves the authorization server metadata (RFC 8414) and the OpenID
 // provider configuration: one object at all the places where clients look.
@@ -31,7 +43,7 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("endpoint: metadata: %w", err)
 	}
-	writeCached(w, r, "application/json", body, h.cfg.JWKSMaxAge)
+	writeCached(w, r, "application/json", body, metadataMaxAge)
 	return nil
 }
 
@@ -62,7 +74,7 @@ func (h *Handler) describe() oauth.Metadata {
 		ResponseModesSupported:           []string{"query", "form_post"},
 		GrantTypesSupported:              []string{oauth.AuthorizationCode, oauth.RefreshToken, oauth.ClientCredentials},
 		SubjectTypesSupported:            []string{"public"},
-		IDTokenSigningAlgValuesSupported: []string{"RS256", "ES256", "Ed25519"},
+		IDTokenSigningAlgValuesSupported: h.cfg.Keys.Algorithms(),
 		TokenEndpointAuthMethodsSupported: []string{
 			oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.NoAuthentication},
 		RevocationEndpointAuthMethodsSupported: []string{

@@ -154,7 +154,7 @@ func (s Schedule) tasks(ring string, slots []slot, keys []authority.Key) []task 
 			}
 			out = append(out, task{activate, later(at, s.StagedUntil(staged)), sl, staged})
 		case active.Algorithm != string(sl.alg):
-			out = append(out, task{stage, active.ChangedAt, sl, active})
+			out = append(out, task{do: stage, slot: sl, key: active})
 		default:
 			out = append(out, task{stage, rotate.Add(-s.Staging), sl, active})
 		}

@@ -104,7 +104,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	}
 	s.rings, err = keys.Open(ctx, keys.Config{
 		Store: s.store, Sealer: s.sealing.Sealer(), Now: s.now, Logger: s.log,
-		AccessAlgorithm: jwk.Algorithm(cfg.Tokens.AccessAlgorithm),
+		AccessAlgorithm: jwk.Algorithm(cfg.Tokens.AccessAlgorithm), IDAlgorithms: algorithms(cfg.Keys.IDAlgorithms),
+		Schedule: schedule(cfg), EndGrants: cfg.Keys.RefreshCompromise == "end",
+		Applied: func(ctx context.Context, seq uint64) error { return s.feed.Applied(ctx, seq) },
 	})
 	if err != nil {
 		return nil, err
@@ -119,7 +121,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.networkKey = network.Key(key)
 	work, halt := context.WithCancel(context.WithoutCancel(ctx))
 	s.halt = halt
+	s.feed.View().Subscribe(s.keysMoved)
 	s.work.Go(func() { s.feed.Run(work) })
+	s.work.Go(func() { s.rings.Run(work) })
 	s.work.Go(func() { s.upkeep(work) })
 	s.work.Go(func() { s.sealing.Run(work) })
 	s.metrics.watch(s)
@@ -161,6 +165,7 @@ func (s *Server) assemble() error {
 	}
 	s.clients, err = clients.New(clients.Config{
 		Store: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
+		IDTokenAlgorithms: s.rings.Algorithms,
 	})
 	if err != nil {
 		return err

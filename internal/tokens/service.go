@@ -129,7 +129,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.hints, err = jwt.NewVerifier(jwt.Config{
 		Profile: jwt.IDToken, Issuer: cfg.Issuer, InsecureNoAudience: true, InsecureAllowExpired: true,
-		Algorithms: []jwk.Algorithm{jwk.RS256, jwk.ES256, jwk.Ed25519},
+		Algorithms: []jwk.Algorithm{jwk.RS256, jwk.ES256, jwk.Ed25519, jwk.ES384, jwk.PS256},
 		Keys:       cfg.Keys.Record(authority.RingID), Now: cfg.Now,
 	})
 	if err != nil {
