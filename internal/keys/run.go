@@ -96,6 +96,9 @@ func (r *Rings) stepFor(ctx context.Context, ring string, keys []authority.Key, 
 	switch t.do {
 	case stage:
 		step, _, err = r.stageStep(ring, t.slot.alg, keys, scheduled)
+		if err == nil && t.key.Algorithm != string(t.slot.alg) { // a change of algorithm does not wait for the period
+			step.Create[0].DueAt = step.Now
+		}
 	case activate:
 		step, _, err = r.activateStep(t.key, keys, scheduled)
 	case restore:
