@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/throttle"
 )
 
@@ -43,6 +44,16 @@ type Config struct {
 	// KeepStale is how long the revocation log tells that what tokens say about an
 	// account has changed: as long as such a token can live. Default 1 h.
 	KeepStale time.Duration
+
+	// IP says what is done when a session's cookie comes from another network.
+	// Default: it is recorded when the browser is another one too.
+	IP authority.IPMode
+	// Contexts remembers where accounts signed in from, for KnownFor (default 180
+	// days) since the last time, as digests under NetworkKey. Without it nobody is
+	// told of sign-ins from new places.
+	Contexts   authority.ContextStore
+	KnownFor   time.Duration
+	NetworkKey network.Key
 
 	Limits      Limits
 	MinPassword int // shortest new password in code points; default 15 (NIST SP 800-63B-4), at least 8
@@ -99,6 +110,8 @@ func New(c Config) (*Service, error) {
 	}
 	c.SessionIdle = cmp.Or(c.SessionIdle, time.Hour)
 	c.SessionAbsolute = cmp.Or(c.SessionAbsolute, 24*time.Hour)
+	c.IP = cmp.Or(c.IP, authority.IPFlag)
+	c.KnownFor = cmp.Or(c.KnownFor, 180*24*time.Hour)
 	c.KeepStale = cmp.Or(c.KeepStale, time.Hour)
 	c.MinPassword = cmp.Or(c.MinPassword, 15)
 	c.PasswordACR = cmp.Or(c.PasswordACR, "urn:jeton:pwd")

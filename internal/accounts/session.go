@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
-	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -72,26 +71,45 @@ func (s *Service) Session(ctx context.Context, cookie string, seen authority.Con
 	if account.Disabled {
 		return nobody(ErrNoSession)
 	}
-	if session, err = s.touch(ctx, now, session, seen); err != nil {
+	if session, err = s.use(ctx, now, session, seenFrom(seen)); err != nil {
 		return nobody(err)
 	}
 	return session, account, nil
 }
 
-func (s *Service) touch(ctx context.Context, now time.Time, session authority.Session, seen authority.Context) (authority.Session, error) {
-	if now.Sub(session.LastSeen) < touchEvery {
+// use takes down that the session is in use, and from where.
+func (s *Service) use(ctx context.Context, now time.Time, session authority.Session, seen authority.Context) (authority.Session, error) {
+	reason, refused := s.changed(session, seen)
+	if refused {
+		s.refuseElsewhere(ctx, now, session, seen, reason)
+		return session, ErrNoSession
+	}
+	var e *authority.Event
+	var forget func()
+	if reason != "" {
+		e, forget = s.moved(now, session, seen, reason)
+	}
+	if e == nil && now.Sub(session.LastSeen) < touchEvery {
 		return session, nil
 	}
-	touched := session
-	touched.LastSeen, touched.IdleUntil = now, s.idleUntil(session, now)
+	used := session
+	used.LastSeen, used.IdleUntil = now, s.idleUntil(session, now)
 	if seen != (authority.Context{}) {
-		touched.Last = authority.Context{Network: seen.Network, UserAgent: network.UserAgent(seen.UserAgent)}
+		used.Last = seen
 	}
-	switch err := s.cfg.Sessions.TouchSession(ctx, touched); {
+	var err error
+	if e == nil {
+		err = s.cfg.Sessions.TouchSession(ctx, used)
+	} else if err = s.cfg.Sessions.MoveSession(ctx, used, session.Last, *e); err != nil {
+		forget()
+	}
+	switch {
 	case err == nil:
-		return touched, nil
+		return used, nil
 	case errors.Is(err, authority.ErrEnded), errors.Is(err, authority.ErrNotFound):
 		return session, ErrNoSession
+	case errors.Is(err, authority.ErrConflict): // somebody else took it down
+		return session, nil
 	default:
 		// The session is good; only its idle time did not move. A store that is
 		// overloaded must not sign people out.
@@ -113,8 +131,7 @@ func (s *Service) idleUntil(session authority.Session, now time.Time) time.Time 
 // A session that has ended already is no error.
 func (s *Service) SignOut(ctx context.Context, session authority.Session, from authority.Context) error {
 	actor := authority.Actor{Kind: "account", ID: session.AccountID.String()}
-	from.UserAgent = network.UserAgent(from.UserAgent)
-	return s.endSession(ctx, session, authority.EventSignedOut, actor, from, "signed out")
+	return s.endSession(ctx, session, authority.EventSignedOut, actor, seenFrom(from), "signed out")
 }
 
 // EndSession ends one session the way SignOut does, on behalf of an actor. It

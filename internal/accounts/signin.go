@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
-	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -35,7 +34,7 @@ type SignedIn struct {
 // ErrCredentials or *ThrottledError; anything else is a fault of ours.
 func (s *Service) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 	now := s.cfg.Now()
-	from := authority.Context{Network: NetworkOf(in.Addr), UserAgent: network.UserAgent(in.UserAgent)}
+	from := seenFrom(authority.Context{Network: NetworkOf(in.Addr), UserAgent: in.UserAgent})
 	login, err := NormalizeLogin(in.Login)
 	if err != nil {
 		login = "" // nobody's: goes the way of every unknown login
@@ -47,6 +46,7 @@ func (s *Service) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 	try := s.attempt(login, from)
 	if err := try.begin(ctx, now, account); err != nil {
 		try.record(ctx, now, authority.EventThrottled, account)
+		try.alarm(ctx, now, err, account)
 		return SignedIn{}, err
 	}
 	ok, err := s.check(ctx, &account, in.Password)
@@ -67,6 +67,7 @@ func (s *Service) SignIn(ctx context.Context, in SignIn) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	try.succeeded(now)
+	s.recognise(ctx, now, signedIn, from)
 	return signedIn, nil
 }
 

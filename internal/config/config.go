@@ -258,6 +258,12 @@ type Sessions struct {
 
 	// A session ends this long after the sign-in.
 	Absolute time.Duration `yaml:"absolute"`
+
+	// What to do when a session's cookie comes from another network (/24, or /56
+	// of IPv6) than before. off: nothing. flag: write the event context_changed,
+	// if the browser is another one too, or the operating system. enforce: also
+	// ask to sign in again, which happens to everybody who takes a laptop home.
+	IP string `yaml:"ip"`
 }
 
 // SignIn holds the rules for passwords.
@@ -289,6 +295,10 @@ type SignIn struct {
 
 	// How long after the last failure, or wait, counting starts afresh.
 	Window time.Duration `yaml:"window"`
+
+	// How long a network and a browser stay known after the last sign-in from
+	// there. A sign-in from others writes the event new_device.
+	KnownFor time.Duration `yaml:"known_for"`
 }
 
 // Feed holds the pace of the revocation feed.
@@ -359,7 +369,7 @@ func Default() Config {
 			IDAlgorithms:      []string{"RS256", "ES256", "Ed25519"},
 			RefreshCompromise: "rotate",
 		},
-		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour},
+		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour, IP: "flag"},
 		SignIn: SignIn{
 			MinPassword:     15,
 			PasswordACR:     "urn:jeton:pwd",
@@ -369,6 +379,7 @@ func Default() Config {
 			Delay:           time.Second,
 			MaxDelay:        15 * time.Minute,
 			Window:          15 * time.Minute,
+			KnownFor:        180 * 24 * time.Hour,
 		},
 		Feed:     Feed{Heartbeat: 500 * time.Millisecond},
 		CORS:     CORS{Origins: []string{"*"}},

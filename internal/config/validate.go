@@ -64,6 +64,8 @@ func (c Config) Validate() error {
 
 	check("sessions.idle", within(c.Sessions.Idle, time.Minute, c.Sessions.Absolute))
 
+	check("sessions.ip", oneOf(c.Sessions.IP, "off", "flag", "enforce"))
+
 	check("sign_in.min_password", between(c.SignIn.MinPassword, 8, 64))
 	check("sign_in.password_acr", checkACR(c.SignIn.PasswordACR))
 	check("sign_in.account_failures", between(c.SignIn.AccountFailures, 1, 100))
@@ -71,6 +73,7 @@ func (c Config) Validate() error {
 	check("sign_in.ceiling", between(c.SignIn.Ceiling, 1, 100))
 	check("sign_in.delay", within(c.SignIn.Delay, time.Millisecond, c.SignIn.MaxDelay))
 	check("sign_in.window", within(c.SignIn.Window, time.Second, 24*time.Hour))
+	check("sign_in.known_for", within(c.SignIn.KnownFor, 24*time.Hour, 10*365*24*time.Hour))
 
 	check("feed.heartbeat", within(c.Feed.Heartbeat, 50*time.Millisecond, 30*time.Second))
 	for _, origin := range c.CORS.Origins {

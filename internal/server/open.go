@@ -174,6 +174,7 @@ func (s *Server) assemble() error {
 		Store: s.store, Tokens: s.tokens, Audience: s.clients.AudienceOf, MaxLifetime: maxAccessLifetime, Now: s.now, Logger: s.log,
 	})
 	s.accounts, err = accounts.New(accounts.Config{
+		IP: authority.IPMode(cfg.Sessions.IP), Contexts: s.store, KnownFor: cfg.SignIn.KnownFor, NetworkKey: s.networkKey,
 		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
 		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword, PasswordACR: cfg.SignIn.PasswordACR,
 		Limits: accounts.Limits{
