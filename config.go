@@ -35,8 +35,15 @@ type Config struct {
 	Client Credential
 
 	// Algorithms may sign tokens. Default: ES256, Ed25519, RS256, ES384, PS256. A token must use the
-	// algorithm of its key.
+	// algorithm of its key. With SharedKeys the default has HS256 too.
 	Algorithms []jwk.Algorithm
+
+	// SharedKeys are the secrets of a fleet whose tokens the authority signs with HS256: the ring that is
+	// registered for Audience, for example from [jwk.NewSecretFile]. Tokens that are signed with a published
+	// key are accepted beside them, unless Algorithms has HS256 alone. Every member of the fleet can make
+	// tokens that verify; with credentials the guard still refuses what the authority did not issue. Default
+	// none.
+	SharedKeys jwk.Source
 
 	// MaxStaleness is how long the feed may be silent before the view is not trusted. Default 2 s; the
 	// authority sends a heartbeat every 500 ms.
@@ -148,11 +155,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []jwk.Algorithm{jwk.ES256, jwk.Ed25519, jwk.RS256, jwk.ES384, jwk.PS256}
+		if c.SharedKeys != nil {
+			c.Algorithms = append(c.Algorithms, jwk.HS256)
+		}
 	}
-	for _, alg := range c.Algorithms {
-		// Whoever can check an HMAC can make one: that key cannot come from a public set.
-		add(alg.Symmetric(), "Config.Algorithms has a symmetric algorithm")
-	}
+	symmetric := slices.ContainsFunc(c.Algorithms, jwk.Algorithm.Symmetric)
+	// Whoever can check an HMAC can make one: that key cannot come from a public set.
+	add(symmetric && c.SharedKeys == nil, "Config.Algorithms has a symmetric algorithm, and there are no SharedKeys")
+	add(!symmetric && c.SharedKeys != nil, "Config.SharedKeys is set, but Config.Algorithms has no symmetric algorithm")
 	if c.MaxStaleness == 0 {
 		c.MaxStaleness = defaultMaxStaleness
 	}

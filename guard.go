@@ -88,12 +88,16 @@ func NewGuard(config Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	var keys jwk.Source = g.keys
+	if config.SharedKeys != nil {
+		keys = keySources{shared: config.SharedKeys, published: g.keys}
+	}
 	g.verifier, err = jwt.NewVerifier(jwt.Config{
 		Profile:      jwt.AccessToken,
 		Issuer:       config.Issuer,
 		Audience:     []string{config.Audience},
 		Algorithms:   config.Algorithms,
-		Keys:         g.keys,
+		Keys:         keys,
 		Leeway:       config.Leeway,
 		FutureLeeway: config.FutureLeeway,
 		Now:          config.Now,

@@ -72,6 +72,23 @@ type ResourceSpec struct {
 	Name     string   `json:"name,omitempty"`
 	ClientID string   `json:"client_id,omitempty"` // the client as which it introspects and follows the feed
 	Scope    []string `json:"scope,omitempty"`     // scopes it understands
+	Signing  Signing  `json:"signing,omitzero"`
+}
+
+// Signing says what signs the tokens for a resource.
+type Signing struct {
+	// Ring of shared secrets, made if there is none of this name: tokens are
+	// signed with HS256, and every server of the resource holds the secrets. Empty:
+	// the authority's own keys, which it publishes.
+	Ring string `json:"ring,omitempty"`
+}
+
+// String says what signs.
+func (s Signing) String() string {
+	if s.Ring == "" {
+		return ""
+	}
+	return "ring " + s.Ring
 }
 
 // NewResource is a resource to register. With CreateClient its client is made

@@ -42,6 +42,7 @@ const (
 	EventResourceUpdated    EventType = "resource_updated"
 	EventResourceDeleted    EventType = "resource_deleted"
 	EventKeyCreated         EventType = "key_created"
+	EventRingExported       EventType = "ring_exported"
 	EventDataKeyCreated     EventType = "data_key_created"
 	EventDataKeyRewrapped   EventType = "data_key_rewrapped"
 	EventDataKeyRemoved     EventType = "data_key_removed"

@@ -29,7 +29,7 @@ func (a *app) resourceCreate() *cobra.Command {
 		r := issued.Resource
 		err = a.details(issued,
 			detail{"audience", r.Audience}, detail{"name", r.Name}, detail{"scope", list(r.Scope)},
-			detail{"created", when(r.CreatedAt)}, detail{"client", r.ClientID}, detail{"secret", issued.Secret})
+			detail{"created", when(r.CreatedAt)}, detail{"client", r.ClientID}, detail{"ring", r.Signing.Ring}, detail{"secret", issued.Secret})
 		if err == nil && issued.Secret != "" {
 			a.done("The API talks to the authority as this client. Keep the secret now: it is not shown again.")
 		}
@@ -38,6 +38,7 @@ func (a *app) resourceCreate() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&spec.Name, "name", "", "`NAME` on the consent page")
 	flags.StringVar(&spec.ClientID, "client", "", "`ID` of the client as which the API talks to the authority; made if it does not exist (default: a chosen one)")
+	flags.StringVar(&spec.Signing.Ring, "ring", "", "sign its tokens with HS256 by the shared secrets of the ring `NAME`, which is made if it does not exist")
 	flags.StringVar(&scope, "scope", "", "`SCOPES` it understands, separated by spaces")
 	return a.changes(cmd)
 }

@@ -199,6 +199,9 @@ func (s *Service) change(ctx context.Context, id, what string, write func(author
 func (s *Service) changed() {
 	s.clients.forget()
 	s.resources.forget()
+	if s.cfg.Changed != nil {
+		s.cfg.Changed()
+	}
 }
 
 func (s *Service) event(kind authority.EventType, actor authority.Actor, clientID, reason string) authority.Event {

@@ -15,6 +15,7 @@ type ResourceSpec struct {
 	Audience string
 	Name     string // default: the audience
 	Scope    []string
+	Ring     string // of shared secrets that signs its tokens, made unless it exists; empty: the access ring
 	ClientID string // its identity towards the authority
 	// CreateClient makes that client, without any grants, unless it exists; with
 	// no ClientID one is made up (or the one the resource has is kept).
@@ -33,6 +34,9 @@ func (s *Service) PutResource(ctx context.Context, actor authority.Actor, p Reso
 		p.Name = p.Audience
 	}
 	problems := []error{checkActor(actor), checkAudience(p.Audience), checkScope(p.Scope), checkName(p.Name)}
+	if p.Ring != "" {
+		problems = append(problems, authority.CheckSharedRing(p.Ring))
+	}
 	if p.ClientID == "" && !p.CreateClient {
 		problems = append(problems, errors.New("client id: a resource needs a client of its own"))
 	}
@@ -47,15 +51,21 @@ func (s *Service) PutResource(ctx context.Context, actor authority.Actor, p Reso
 	if p.ClientID == "" && exists {
 		p.ClientID = former.ClientID
 	}
+	if p.Ring != "" {
+		// Before anything names it: a token that cannot be signed is not issued.
+		if err := s.cfg.NewRing(ctx, p.Ring, actor, reason); err != nil {
+			return none(fmt.Errorf("put a resource: ring: %w", err))
+		}
+	}
 	clientID, plain, err := s.identity(ctx, actor, p, reason)
 	if err != nil {
 		return none(fmt.Errorf("put a resource: %w", err))
 	}
-	r := authority.Resource{Audience: p.Audience, ClientID: clientID, Name: p.Name, Scope: slices.Clone(p.Scope), CreatedAt: s.cfg.Now()}
+	r := authority.Resource{Audience: p.Audience, ClientID: clientID, Name: p.Name, Scope: slices.Clone(p.Scope), Ring: p.Ring, CreatedAt: s.cfg.Now()}
 	kind := authority.EventResourceCreated
 	if exists {
 		r.CreatedAt, kind = former.CreatedAt, authority.EventResourceUpdated
-		if r.ClientID == former.ClientID && r.Name == former.Name && slices.Equal(r.Scope, former.Scope) {
+		if r.ClientID == former.ClientID && r.Name == former.Name && r.Ring == former.Ring && slices.Equal(r.Scope, former.Scope) {
 			return former, plain, nil
 		}
 	}

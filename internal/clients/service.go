@@ -32,6 +32,12 @@ type Config struct {
 	IDTokenAlgorithms func() []string // that a client may be registered for now; default RS256, ES256, Ed25519
 	CacheFor          time.Duration   // how old a record read for an answer may be; default 1 s, negative: no cache
 
+	// NewRing makes a ring of shared secrets unless there is one of this name.
+	// Default: there are none.
+	NewRing func(ctx context.Context, ring string, actor authority.Actor, reason string) error
+	// Changed is called after each change of a client or resource here. May be nil.
+	Changed func()
+
 	Limits Limits
 }
 
@@ -63,6 +69,11 @@ func New(c Config) (*Service, error) {
 	}
 	if c.IDTokenAlgorithms == nil {
 		c.IDTokenAlgorithms = func() []string { return []string{"RS256", "ES256", "Ed25519"} }
+	}
+	if c.NewRing == nil {
+		c.NewRing = func(context.Context, string, authority.Actor, string) error {
+			return invalid(errors.New("ring: shared secrets are not offered here"))
+		}
 	}
 	c.MaxAccessLifetime = cmp.Or(c.MaxAccessLifetime, 24*time.Hour)
 	c.CacheFor = cmp.Or(c.CacheFor, time.Second)

@@ -105,7 +105,7 @@ func (p *plan) resources(ctx context.Context, d admin.Document) error {
 		}
 		p.add(action, "resource", declared.Audience, fields, func(ctx context.Context) (secret.Value, error) {
 			_, _, err := p.service.Clients.PutResource(ctx, p.actor, clients.ResourceSpec{
-				Audience: declared.Audience, Name: declared.Name, Scope: declared.Scope, ClientID: declared.ClientID,
+				Audience: declared.Audience, Name: declared.Name, Scope: declared.Scope, ClientID: declared.ClientID, Ring: declared.Signing.Ring,
 			}, p.reason)
 			return secret.Value{}, err
 		})

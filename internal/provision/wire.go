@@ -51,7 +51,7 @@ func wireSpec(c authority.Client) admin.ClientSpec {
 // WireResource writes a resource to the wire.
 func WireResource(r authority.Resource) admin.Resource {
 	return admin.Resource{
-		ResourceSpec: admin.ResourceSpec{Audience: r.Audience, Name: r.Name, ClientID: r.ClientID, Scope: r.Scope},
+		ResourceSpec: admin.ResourceSpec{Audience: r.Audience, Name: r.Name, ClientID: r.ClientID, Scope: r.Scope, Signing: admin.Signing{Ring: r.Ring}},
 		CreatedAt:    r.CreatedAt,
 	}
 }

@@ -565,4 +565,3 @@ func (l *lockedBuffer) String() string {
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-

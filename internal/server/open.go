@@ -166,6 +166,7 @@ func (s *Server) assemble() error {
 	s.clients, err = clients.New(clients.Config{
 		Store: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
 		IDTokenAlgorithms: s.rings.Algorithms,
+		NewRing:           s.newRing, Changed: s.tokens.ForgetResources,
 	})
 	if err != nil {
 		return err

@@ -78,12 +78,12 @@ func (s *Service) explainSignature(ctx context.Context, e *Explanation, u *jwt.U
 	switch {
 	case !known:
 		e.add("key", false, "kid %q is no key of this authority", h.KeyID)
-	case ring != authority.RingAccess:
-		e.add("key", false, "kid is a key of the %s ring, not of the access ring", ring)
+	case !accessRing(ring):
+		e.add("key", false, "kid is a key of the %s ring, which signs no access tokens", ring)
 	case state == authority.KeyRetired || state == authority.KeyCompromised || s.cfg.View.KeyRevoked(h.KeyID):
 		e.add("key", false, "the key is %s", state)
 	default:
-		e.add("key", true, "a key of the access ring, %s", state)
+		e.add("key", true, "a key of the %s ring, %s", ring, state)
 	}
 	_, err := s.access.Verify(ctx, token)
 	switch reason := jwt.ReasonOf(err); reason {

@@ -29,7 +29,7 @@ type Issued struct {
 // the registry row that must be committed before it is handed out. Each of with
 // adds to the claims what only this token carries.
 func (s *Service) accessToken(g authority.Grant, scope []string, lifetime time.Duration, with ...func(*jwt.Claims)) (string, authority.Token, error) {
-	key, err := s.cfg.Keys.AccessSigner()
+	key, err := s.accessSigner(g.Audience)
 	if err != nil {
 		return "", authority.Token{}, err
 	}

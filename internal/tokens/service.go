@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -28,6 +29,7 @@ type Store interface {
 	authority.EventStore
 	Session(ctx context.Context, id secret.ID) (authority.Session, error)
 	Account(ctx context.Context, id secret.ID) (authority.Account, error)
+	Resources(ctx context.Context) ([]authority.Resource, error)
 }
 
 // View is this node's own copy of what is dead.
@@ -70,6 +72,7 @@ type Service struct {
 	cfg      Config
 	access   *jwt.Verifier
 	hints    *jwt.Verifier
+	shared   atomic.Pointer[sharedRings] // nil: to be read
 	standing standing
 	forged   forgedLimit
 	changes  changes
@@ -121,8 +124,7 @@ func New(cfg Config) (*Service, error) {
 	var err error
 	s.access, err = jwt.NewVerifier(jwt.Config{
 		Profile: jwt.AccessToken, Issuer: cfg.Issuer, InsecureNoAudience: true,
-		Algorithms: []jwk.Algorithm{jwk.ES256, jwk.ES384, jwk.Ed25519, jwk.RS256, jwk.PS256},
-		Keys:       cfg.Keys.Source(authority.RingAccess), Now: cfg.Now,
+		Algorithms: accessAlgorithms(), Keys: cfg.Keys.AccessSource(), Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tokens: access verifier: %w", err)

@@ -19,7 +19,6 @@ import (
 
 	"github.com/jetonhq/jeton/admin"
 	"github.com/jetonhq/jeton/internal/accounts"
-	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/endpoint/adminapi"
 	"github.com/jetonhq/jeton/internal/feed"
@@ -81,7 +80,7 @@ func start(t *testing.T) *server {
 	rules := policies.New(policies.Config{Store: store})
 	token := secret.Token("jat_")
 	handler, err := adminapi.New(adminapi.Config{
-		Token: token, Sealing: sealing, Accounts: people, Clients: s.clients, Tokens: s.tokens, Grants: store, Events: store,
+		Token: token, Sealing: sealing, Keys: rings, Accounts: people, Clients: s.clients, Tokens: s.tokens, Grants: store, Events: store,
 		Policies:  rules,
 		Provision: &provision.Service{Accounts: people, Clients: s.clients, Policies: rules},
 		Logger:    slog.New(slog.NewTextHandler(s.log, nil)),

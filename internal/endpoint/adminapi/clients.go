@@ -124,7 +124,7 @@ func (h *handler) putResource(w http.ResponseWriter, r *http.Request) error {
 		return invalidf("the body's audience is another than the path's")
 	}
 	resource, made, err := h.cfg.Clients.PutResource(r.Context(), operator(), clients.ResourceSpec{
-		Audience: audience, Name: n.Name, Scope: n.Scope, ClientID: n.ClientID, CreateClient: n.CreateClient,
+		Audience: audience, Name: n.Name, Scope: n.Scope, ClientID: n.ClientID, CreateClient: n.CreateClient, Ring: n.Signing.Ring,
 	}, why)
 	if err != nil {
 		return err

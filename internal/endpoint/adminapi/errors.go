@@ -11,6 +11,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/seal"
@@ -46,6 +47,7 @@ var table = []struct {
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
 	{errDecided, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},
+	{keys.ErrRing, http.StatusNotFound, admin.CodeNotFound},
 	{seal.ErrOtherMaster, http.StatusConflict, admin.CodeConflict},
 	{seal.ErrUnavailable, http.StatusServiceUnavailable, admin.CodeUnavailable},
 	{authority.ErrBusy, http.StatusServiceUnavailable, admin.CodeUnavailable},

@@ -25,6 +25,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
@@ -38,6 +39,7 @@ type Config struct {
 	Token     secret.Value // the admin token
 	Previous  secret.Value // the one before it, which works as well; may be empty
 	Sealing   *seal.Service
+	Keys      *keys.Rings
 	Accounts  *accounts.Service
 	Clients   *clients.Service
 	Tokens    *tokens.Service
@@ -63,8 +65,8 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Token.Empty() {
 		return nil, errors.New("adminapi: an admin token is required")
 	}
-	if cfg.Sealing == nil || cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Policies == nil || cfg.Grants == nil || cfg.Events == nil {
-		return nil, errors.New("adminapi: Sealing, Accounts, Clients, Tokens, Provision, Policies, Grants and Events are required")
+	if cfg.Sealing == nil || cfg.Keys == nil || cfg.Accounts == nil || cfg.Clients == nil || cfg.Tokens == nil || cfg.Provision == nil || cfg.Policies == nil || cfg.Grants == nil || cfg.Events == nil {
+		return nil, errors.New("adminapi: Sealing, Keys, Accounts, Clients, Tokens, Provision, Policies, Grants and Events are required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -127,6 +129,9 @@ func (h *handler) routes() map[string]call {
 		"GET mint-requests":               h.listMintRequests,
 		"POST mint-requests/{id}/approve": h.approveMint,
 		"POST mint-requests/{id}/deny":    h.denyMint,
+
+		"PUT rings/{ring}":         h.createRing,
+		"POST rings/{ring}/export": h.exportRing,
 
 		"GET sealing":         h.showSealing,
 		"POST sealing/rewrap": h.rewrapSealing,
