@@ -69,7 +69,7 @@ var reasons = []Reason{
 		"There is more than one Authorization header, or it is not of the form Bearer, space, token.",
 		"Mend the client; another token will not help."},
 	{ReasonNoSession, http.StatusUnauthorized, oauth.InvalidToken,
-		"The session cookie names no session: it has expired, or was signed out.",
+		"The session cookie is missing, has expired, or was signed out.",
 		"Send the browser to the sign-in page."},
 	{ReasonSessionUnavailable, http.StatusServiceUnavailable, oauth.TemporarilyUnavailable,
 		"The request came with a session cookie, and no token for the session could be had at the moment.",

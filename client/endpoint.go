@@ -37,6 +37,7 @@ type endpoint struct {
 type answer struct {
 	token   Token
 	refresh Secret // empty when none came
+	id      Secret // the ID token, likewise
 }
 
 // endpointError is a failure that came as an HTTP answer.
@@ -72,6 +73,19 @@ func (e *endpoint) ask(ctx context.Context, form url.Values) (answer, error) {
 }
 
 func (e *endpoint) attempt(ctx context.Context, form url.Values) (answer, error) {
+	asked := e.now()
+	resp, content, err := e.post(ctx, form)
+	if err != nil {
+		return answer{}, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return answer{}, e.failure(resp, content, form)
+	}
+	return parse(content, asked)
+}
+
+// post sends a form with the client's credentials, and returns the answer with its body read.
+func (e *endpoint) post(ctx context.Context, form url.Values) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	body := form.Encode()
@@ -80,7 +94,7 @@ func (e *endpoint) attempt(ctx context.Context, form url.Values) (answer, error)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, strings.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return nil, nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -88,23 +102,19 @@ func (e *endpoint) attempt(ctx context.Context, form url.Values) (answer, error)
 		// RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
 		req.SetBasicAuth(url.QueryEscape(e.id), url.QueryEscape(e.secret.Reveal()))
 	}
-	asked := e.now()
 	resp, err := e.http.Do(req)
 	if err != nil {
 		if neverSent(err) {
-			return answer{}, err
+			return nil, nil, err
 		}
-		return answer{}, &lostError{err}
+		return nil, nil, &lostError{err}
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return answer{}, &lostError{fmt.Errorf("read answer: %w", err)}
+		return nil, nil, &lostError{fmt.Errorf("read answer: %w", err)}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return answer{}, e.failure(resp, content, form)
-	}
-	return parse(content, asked)
+	return resp, content, nil
 }
 
 // neverSent reports whether the request cannot have reached the authority. When in doubt it was sent.
@@ -122,7 +132,7 @@ func (e *endpoint) failure(resp *http.Response, content []byte, form url.Values)
 	var body oauth.ErrorResponse
 	if json.Unmarshal(content, &body) == nil && body.Error != "" && resp.StatusCode >= 400 {
 		refusal := &oauth.Error{Code: oauth.Code(excerpt(string(body.Error))), Description: excerpt(body.Description)}
-		for _, secret := range []string{e.secret.Reveal(), form.Get("refresh_token")} {
+		for _, secret := range []string{e.secret.Reveal(), form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("token")} {
 			// Whoever echoes a secret does not get it into our logs.
 			if secret != "" && strings.Contains(body.Description, secret) {
 				refusal.Description = ""
@@ -174,6 +184,7 @@ func parse(content []byte, asked time.Time) (answer, error) {
 			Expiry: asked.Add(life), Scope: body.Scope, obtained: asked,
 		},
 		refresh: NewSecret(body.RefreshToken),
+		id:      NewSecret(body.IDToken),
 	}, nil
 }
 
