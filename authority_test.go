@@ -48,7 +48,9 @@ type fakeAuthority struct {
 	hold        bool // the registry does not answer
 	cut         chan struct{}
 	keyFetches  int
-	trips       []int // tokens in each question
+	keysDown    bool   // the key set cannot be had
+	held        string // what a guard last said it holds
+	trips       []int  // tokens in each question
 	seenCreds   string
 	uses        map[revocation.ID]int64 // left
 	counted     map[revocation.Use]bool
@@ -215,12 +217,22 @@ func (a *fakeAuthority) serveKeys() (*http.Response, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.keyFetches++
+	if a.keysDown {
+		return answer(http.StatusServiceUnavailable, "text/plain", nil), nil
+	}
 	set, err := jwk.NewSet(a.published...)
 	if err != nil {
 		return nil, err
 	}
 	body, err := set.MarshalJSON()
 	return answer(http.StatusOK, "application/jwk-set+json", body), err
+}
+
+// reported is what a guard last said it holds.
+func (a *fakeAuthority) reported() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held
 }
 
 func (a *fakeAuthority) serveRegistry(r *http.Request) (*http.Response, error) {
@@ -257,6 +269,9 @@ func (a *fakeAuthority) serveFeed(r *http.Request) (*http.Response, error) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		return answer(http.StatusNotAcceptable, "text/plain", nil), nil
 	}
+	a.mu.Lock()
+	a.held = r.Header.Get(revocation.KeysHeader)
+	a.mu.Unlock()
 	cursor, _ := revocation.ParseCursor(r.Header.Get("Last-Event-ID"))
 	reader, writer := io.Pipe()
 	go a.feed(r.Context(), writer, cursor)

@@ -3,6 +3,7 @@ package jeton
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -539,6 +540,77 @@ func TestCheck_SeenTokenAllocatesNothing(t *testing.T) {
 		decide()
 		if allocs := testing.AllocsPerRun(100, decide); allocs != 0 {
 			t.Errorf("%v allocations", allocs)
+		}
+	})
+}
+
+// The feed brings the keys along: no fetch, and nobody waits. What concerns other rings is not for a guard.
+func TestCheck_NewKeyInFeed(t *testing.T) {
+	bubble(t, func(t *testing.T, a *fakeAuthority, g *Guard) {
+		fresh, err := jwk.Generate(jwk.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := func(keys ...*jwk.Key) json.RawMessage {
+			b, err := json.Marshal(map[string]any{"version": 7, "keys": keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		before, old := a.keyFetches, a.mint()
+		a.append(revocation.Entry{Kind: revocation.KeyRing, Name: "id", Data: data(fresh)})
+		a.append(revocation.Entry{Kind: revocation.KeyRing, Name: "refresh", Data: json.RawMessage(`{"version":3}`)})
+		synctest.Wait()
+		if got := check(t, g, old); got != "" {
+			t.Errorf("after news of other rings: %q", got)
+		}
+		a.append(revocation.Entry{Kind: revocation.KeyRing, Name: "access", Data: data(fresh.Public(), a.key.Public())})
+		synctest.Wait()
+		a.change(func() { a.key = fresh })
+		if got := check(t, g, a.mint()); got != "" {
+			t.Errorf("signed with the new key: %q", got)
+		}
+		if a.keyFetches != before {
+			t.Errorf("%d fetches", a.keyFetches-before)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if held := a.reported(); !strings.Contains(held, fresh.ID()) || len(strings.Fields(held)) != 2 {
+			t.Errorf("the authority was told of %q", held)
+		}
+		if !g.Ready() {
+			t.Error("not ready")
+		}
+	})
+}
+
+// While a guard knows that keys have changed and cannot fetch them, it does not say of a token that its key is
+// unknown.
+func TestCheck_ChangedKeysOutOfReach(t *testing.T) {
+	bubble(t, func(t *testing.T, a *fakeAuthority, g *Guard) {
+		old := a.mint()
+		fresh, err := jwk.Generate(jwk.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.change(func() { a.keysDown = true })
+		a.append(revocation.Entry{Kind: revocation.KeyRing, Name: "access"})
+		a.change(func() { a.published = []*jwk.Key{fresh, a.key}; a.key = fresh })
+		synctest.Wait()
+		if got := check(t, g, a.mint()); got != ReasonKeysUnavailable {
+			t.Errorf("signed with the new key: %q, want %q", got, ReasonKeysUnavailable)
+		}
+		if got := check(t, g, old); got != "" {
+			t.Errorf("signed with the old key: %q", got)
+		}
+		if g.Ready() {
+			t.Error("ready without the new key")
+		}
+		a.change(func() { a.keysDown = false })
+		time.Sleep(10 * time.Second)
+		if got := check(t, g, a.mint()); got != "" || !g.Ready() {
+			t.Errorf("signed with the new key: %q, ready %v", got, g.Ready())
 		}
 	})
 }

@@ -46,8 +46,9 @@ type Guard struct {
 
 	firstSights atomic.Uint64
 	flights     flights
-	keysMoved   atomic.Bool // the feed told of other keys, and nobody has fetched them yet
-	keysDown    atomic.Bool // has been logged
+	keysMoved   atomic.Bool            // there are other keys than those that are held, and they are being fetched
+	reported    atomic.Pointer[string] // the keys that the authority was told of
+	keysDown    atomic.Bool            // has been logged
 
 	proxyUnnamed sync.Once // has been logged
 
@@ -126,7 +127,7 @@ func (g *Guard) follow() error {
 	follower, err := revocation.NewFollower(revocation.FollowerConfig{
 		URL:       g.config.FeedURL,
 		Client:    g.config.HTTPClient,
-		Authorize: g.config.Client.authorize,
+		Authorize: g.introduce,
 		View:      g.view,
 		Now:       now,
 		OnState:   g.observer.Feed,
@@ -167,16 +168,14 @@ func (g *Guard) Mode() Mode {
 // Ready reports whether the guard can decide about any token without the authority's help: it has keys, and,
 // in mode Full, a view that is not stale. It is meant for a readiness probe.
 func (g *Guard) Ready() bool {
-	return g.keys.Held() != nil && (g.view == nil || !g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness))
+	return g.keys.Held() != nil && !g.keysMoved.Load() && (g.view == nil || !g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness))
 }
 
 // onEntry is called by the view for what the feed brings besides revocations.
 func (g *Guard) onEntry(e revocation.Entry) {
 	switch e.Kind {
 	case revocation.KeyRing:
-		if !g.keysMoved.Swap(true) {
-			g.work.Go(g.fetchKeys)
-		}
+		g.onKeys(e)
 	case revocation.Policy:
 		if err := g.policies.set(g.config.Audience, e); err != nil {
 			g.log.Warn("a central policy cannot be applied", "policy", e.Name, "error", err)
@@ -189,54 +188,18 @@ func (g *Guard) onEntry(e revocation.Entry) {
 
 // onSnapshot is called by the view with all that there is besides revocations.
 func (g *Guard) onSnapshot(entries []revocation.Entry) {
+	told := false
 	for _, e := range entries {
 		if e.Kind != revocation.Policy {
 			g.onEntry(e)
 		}
+		told = told || e.Kind == revocation.KeyRing && ofAccess(e)
+	}
+	if !told && g.keys.Held() != nil {
+		g.changedKeys() // the news of it may be older than the log
 	}
 	if err := g.policies.replace(g.config.Audience, entries); err != nil {
 		g.log.Warn("a central policy cannot be applied", "error", err)
-	}
-}
-
-// firstKeys fetches keys before there is a token to check, for as long as it takes: readiness must not wait
-// for requests that wait for readiness.
-func (g *Guard) firstKeys() {
-	for pause := firstPause; ; pause = min(2*pause, 5*time.Second) {
-		if err := g.keys.Prefetch(g.ctx); err == nil {
-			g.keysFetched()
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-g.ctx.Done():
-			return
-		}
-	}
-}
-
-// fetchKeys brings the key set up to date. A fetch that was under way when the keys changed may have missed
-// the change, so that one is followed by another.
-func (g *Guard) fetchKeys() {
-	for range 2 {
-		g.keysMoved.Store(false)
-		before := g.keys.Fetches()
-		if err := g.keys.Prefetch(g.ctx); err != nil || g.keys.Fetches() > before {
-			break
-		}
-	}
-	g.keysFetched()
-}
-
-func (g *Guard) keysFetched() {
-	if g.keys.Held() != nil && g.keysDown.Swap(false) {
-		g.log.Info("key set fetched", "url", g.config.JWKSURL)
-	}
-}
-
-func (g *Guard) keysFailed(err error) {
-	if g.ctx.Err() == nil && !g.keysDown.Swap(true) {
-		g.log.Warn("key set cannot be fetched", "url", g.config.JWKSURL, "error", err)
 	}
 }
 

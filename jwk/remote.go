@@ -61,7 +61,8 @@ type RemoteConfig struct {
 // Tokens with made-up key ids do not get to do anything: an unknown kid causes
 // at most one fetch per cool-down, and while that is under way or the cool-down
 // runs it is refused at once with [ErrUnknownKey]. Only when nothing is held yet
-// do requests wait, each no longer than its context.
+// do requests wait, each no longer than its context. A set that is out of date
+// cannot say of a kid that nobody has it: then the error is [ErrUnavailable].
 type RemoteSet struct {
 	url      string
 	client   *http.Client
@@ -135,7 +136,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 }
 
 // Keys implements [Source]. Errors are [ErrUnknownKey], and [ErrUnavailable]
-// while no set could be had.
+// while no set could be had, or the one that is held is out of date.
 func (r *RemoteSet) Keys(ctx context.Context, kid string) ([]*Key, error) {
 	h := r.held.Load()
 	if h == nil {
@@ -155,7 +156,7 @@ func (r *RemoteSet) Keys(ctx context.Context, kid string) ([]*Key, error) {
 		mine = r.start(r.now(), func() time.Duration { return r.coolDown })
 	}
 	if mine == nil || r.wait < 0 {
-		return nil, ErrUnknownKey
+		return nil, r.missing()
 	}
 	patience := time.NewTimer(r.wait)
 	defer patience.Stop()
@@ -167,7 +168,15 @@ func (r *RemoteSet) Keys(ctx context.Context, kid string) ([]*Key, error) {
 	if keys := r.held.Load().set.candidates(kid); len(keys) > 0 {
 		return keys, nil
 	}
-	return nil, ErrUnknownKey
+	return nil, r.missing()
+}
+
+// missing is what the lack of a key means.
+func (r *RemoteSet) missing() error {
+	if r.now().Before(r.held.Load().fresh) {
+		return ErrUnknownKey
+	}
+	return fmt.Errorf("%w: it is out of date", ErrUnavailable)
 }
 
 // firstKeys waits for the first set: without one there is nothing to say.
@@ -269,6 +278,23 @@ func (r *RemoteSet) Replace(s *Set) {
 	defer r.mu.Unlock()
 	r.replaced++
 	r.held.Store(&heldSet{set: s, fresh: r.now().Add(r.maxAge)})
+}
+
+// Invalidate says that keys may have changed. What is held stays in use, but it is
+// refreshed at the next request, and does not rule a kid out before it was.
+func (r *RemoteSet) Invalidate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.replaced++ // an answer that was asked for before may be of before the change
+	if h := r.held.Load(); h != nil {
+		r.held.Store(&heldSet{set: h.set, etag: h.etag})
+	}
+}
+
+// Fresh reports whether a set is held that is not out of date.
+func (r *RemoteSet) Fresh() bool {
+	h := r.held.Load()
+	return h != nil && r.now().Before(h.fresh)
 }
 
 // Held is the set in use, nil before the first was had.

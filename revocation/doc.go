@@ -22,6 +22,9 @@
 //	until   Unix seconds after which no token it could hit is valid; absent means never
 //	data    any JSON value, at most 1 MiB
 //
+// An entry of kind keys names the ring that has changed. Data is {"version":…}, the number of the change, and
+// for a ring whose keys are published "keys" as of a JWK set (RFC 7517): all that the ring has now.
+//
 // A receiver ignores members it does not know. A kind it does not know is a lower-case word of at most 32
 // characters; the entry is counted like any other, and passed on as it came.
 //
@@ -56,6 +59,9 @@
 //	    it (and a snapshot) proves the receiver fresh. Time is the sender's clock in Unix milliseconds.
 //	    A node whose own log may be behind sends no heartbeats.
 //	  - Other events, and comments, are skipped. No event is longer than [MaxEvent].
+//
+// A receiver may say which keys it holds, in the request's header Jeton-Keys: their ids, at most 64, with
+// spaces between. It begins a new connection when that changes.
 //
 // All bytes are the same for all subscribers, so they are encoded once ([AppendSnapshot], [AppendDelta],
 // [AppendHeartbeat]). A subscriber that does not keep up is disconnected; it resumes and misses nothing.

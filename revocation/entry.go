@@ -62,6 +62,9 @@ func ParseKind(name string) Kind {
 	return Unknown
 }
 
+// KeysHeader is the header in which a receiver of the feed says which keys it holds.
+const KeysHeader = "Jeton-Keys"
+
 // Entry is one line of the revocation log.
 type Entry struct {
 	// Seq is the number in the log, from 1, without gaps.

@@ -54,6 +54,8 @@ type Follower struct {
 	onState   func(State)
 	log       *slog.Logger
 
+	renewal atomic.Pointer[context.CancelCauseFunc] // ends the stream that is open
+
 	running atomic.Bool
 	state   atomic.Uint32
 	lastErr atomic.Pointer[error]
@@ -136,7 +138,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, errRenewed) {
 			continue // a change of way, not a failure
 		}
 		f.count(got, err)
@@ -152,6 +154,17 @@ func (f *Follower) Run(ctx context.Context) error {
 		if !sleep(ctx, f.pause(err)) {
 			return ctx.Err()
 		}
+	}
+}
+
+// errRenewed is why a stream was given up that was to be begun anew.
+var errRenewed = errors.New("revocation: the connection is renewed")
+
+// Renew begins the connection anew, where it is: what Authorize says of this
+// receiver has changed. A long poll tells it by itself with the next one.
+func (f *Follower) Renew() {
+	if end := f.renewal.Load(); end != nil {
+		(*end)(errRenewed)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 func (f *Follower) stream(ctx context.Context, patience time.Duration) (got, answered bool, err error) {
 	ctx, dog := watch(ctx, max(patience, connectTimeout))
 	defer dog.stop()
+	f.renewal.Store(&dog.cancel)
+	defer f.renewal.Store(nil)
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
 		if info.Err == nil {

@@ -30,10 +30,11 @@ func (d *watchdog) stop() {
 	d.cancel(context.Canceled)
 }
 
-// cause names the silence where the transport only says that the context ended.
+// cause names the silence, or the renewal, where the transport only says that the
+// context ended.
 func (d *watchdog) cause(err error) error {
-	if errors.Is(context.Cause(d.ctx), errSilent) {
-		return errSilent
+	if cause := context.Cause(d.ctx); errors.Is(cause, errSilent) || errors.Is(cause, errRenewed) {
+		return cause
 	}
 	return err
 }
