@@ -125,7 +125,7 @@ func readSecretFile(path string) (*Set, os.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("jwk: secret file: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, nil, fmt.Errorf("jwk: secret file: %w", err)

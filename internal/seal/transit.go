@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -66,7 +67,7 @@ func NewTransit(c TransitConfig) (*Transit, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("vault: the URL is not a plain https URL")
 	}
-	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && !strings.HasPrefix(host, "127.") && host != "::1" {
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
 		return nil, errors.New("vault: plain http would show data keys on the network: use https")
 	}
 	if c.Key == "" || strings.Contains(c.Key, "/") {
@@ -92,6 +93,11 @@ func NewTransit(c TransitConfig) (*Transit, error) {
 		// A redirect would carry the token and the data key elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // String is the name of the key: "transit:", the mount and the key's name. It
