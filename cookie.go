@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/jetonhq/jeton/oauth"
 )
 
 // SessionSource knows the sessions of browsers: it is the server side of a browser app that never holds tokens.
@@ -64,7 +66,7 @@ func (g *Guard) fromSession(req *http.Request, r *rule) (*Token, *Refusal) {
 		return g.told(nil, refusal, false)
 	}
 	token, refusal := g.checkText(req.Context(), text, r)
-	if refusal == nil || !mendable(refusal.Reason) {
+	if refusal == nil || !oauth.TokenHelps(refusal.Reason) {
 		return token, refusal
 	}
 	// The browser has no token to refresh.
@@ -95,15 +97,6 @@ func asUnsafe(req *http.Request) *http.Request {
 		return req
 	}
 	return &http.Request{Method: http.MethodPost, URL: req.URL, Host: req.Host, Header: req.Header}
-}
-
-// mendable reports whether another token of the session may be accepted where this one was not.
-func mendable(reason string) bool {
-	switch reason {
-	case ReasonExpired, ReasonTooOld, ReasonRefreshNeeded, ReasonRevoked, ReasonSessionEnded, ReasonKeyRevoked, ReasonUnknownToken, ReasonNoUsesLeft:
-		return true
-	}
-	return false
 }
 
 // checkText decides about a token as it stands in a header.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -131,7 +132,7 @@ func (e *endpoint) failure(resp *http.Response, content []byte, form url.Values)
 	failed := &endpointError{status: resp.StatusCode, retryAfter: e.retryAfter(resp.Header.Get("Retry-After"))}
 	var body oauth.ErrorResponse
 	if json.Unmarshal(content, &body) == nil && body.Error != "" && resp.StatusCode >= 400 {
-		refusal := &oauth.Error{Code: oauth.Code(excerpt(string(body.Error))), Description: excerpt(body.Description)}
+		refusal := &oauth.Error{Code: oauth.Code(excerpt(string(body.Error))), Description: excerpt(body.Description), Reason: reasonOf(resp, body)}
 		for _, secret := range []string{e.secret.Reveal(), form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("token")} {
 			// Whoever echoes a secret does not get it into our logs.
 			if secret != "" && strings.Contains(body.Description, secret) {
@@ -148,6 +149,15 @@ func (e *endpoint) failure(resp *http.Response, content []byte, form url.Values)
 		return &lostError{failed} // by a proxy on the way
 	}
 	return failed
+}
+
+// reasonOf is the stable code in an answer, if it is one.
+func reasonOf(resp *http.Response, body oauth.ErrorResponse) string {
+	code := cmp.Or(body.Reason, resp.Header.Get("Jeton-Reason"))
+	if len(code) > 64 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		return ""
+	}
+	return code
 }
 
 func (e *endpoint) retryAfter(header string) time.Duration {

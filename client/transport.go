@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jetonhq/jeton/oauth"
@@ -92,25 +93,18 @@ func authorized(r *http.Request, t Token) *http.Request {
 	return c
 }
 
-// mendable reports whether another token may be accepted where this one was not. The reasons are those of
-// docs/reasons.md whose advice is a new token; session_ended is among them because the refresh settles
-// whether the sign-in is over. An API that gives no reason is taken at its challenge (RFC 6750 section 3.1).
+// mendable reports whether another token may be accepted where this one was not: the table of reasons says so.
+// An API that gives no reason is taken at its challenge (RFC 6750 section 3.1).
 func mendable(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusUnauthorized {
 		return false
 	}
-	switch resp.Header.Get("Jeton-Reason") {
-	case "expired", "too_old", "refresh_needed", "revoked", "session_ended", "key_revoked", "unknown_token", "no_uses_left":
-		return true
-	case "":
-		for _, challenge := range resp.Header.Values("WWW-Authenticate") {
-			scheme, rest, _ := strings.Cut(challenge, " ")
-			if strings.EqualFold(scheme, oauth.Bearer) && strings.Contains(rest, `error="`+string(oauth.InvalidToken)+`"`) {
-				return true
-			}
-		}
+	if reason := resp.Header.Get("Jeton-Reason"); reason != "" {
+		return oauth.TokenHelps(reason)
 	}
-	return false
+	return slices.ContainsFunc(oauth.ParseChallenges(resp.Header.Values("WWW-Authenticate")), func(c oauth.AuthChallenge) bool {
+		return c.Scheme == "bearer" && oauth.Code(c.Params["error"]) == oauth.InvalidToken
+	})
 }
 
 // allows reports whether the token may be sent to u.

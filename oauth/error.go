@@ -40,6 +40,7 @@ const (
 // Cause is for the operator's log and never leaves the process.
 type Error struct {
 	Code        Code
+	Reason      string // stable code of the table, see ReasonAt; "" where Code says it all
 	Description string // fixed text of ours: no user input, no identifiers; characters of GEN-7 only
 	Cause       error
 }
@@ -56,6 +57,9 @@ func RefuseCause(code Code, description string, cause error) error {
 
 func (e *Error) Error() string {
 	s := string(e.Code)
+	if e.Reason != "" && e.Reason != s {
+		s += " (" + e.Reason + ")"
+	}
 	if e.Description != "" {
 		s += ": " + e.Description
 	}
@@ -80,4 +84,5 @@ type ErrorResponse struct {
 	Error       Code   `json:"error"`
 	Description string `json:"error_description,omitempty"`
 	URI         string `json:"error_uri,omitempty"`
+	Reason      string `json:"reason,omitempty"` // stable code, see ReasonAt
 }

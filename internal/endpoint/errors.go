@@ -38,18 +38,31 @@ func (e *bearerError) Error() string {
 
 func (e *bearerError) Unwrap() error { return e.cause }
 
-// status is the one table of what a protocol error code is answered with.
-// Codes that are missing here are 400 (SPECS TOK-2).
-var status = map[oauth.Code]int{
-	oauth.InvalidClient:          http.StatusUnauthorized,
-	oauth.InvalidToken:           http.StatusUnauthorized,
-	oauth.InsufficientScope:      http.StatusForbidden,
-	oauth.ServerError:            http.StatusInternalServerError,
-	oauth.TemporarilyUnavailable: http.StatusServiceUnavailable,
+// headerReason carries the stable code of a refusal.
+const headerReason = "Jeton-Reason"
+
+// refusalOf is the stable code of an error, by which the table of package oauth
+// knows status and error, and what to tell besides. What is not a refusal of the
+// protocol is server_error, without detail.
+func refusalOf(err error) (reason, description string) {
+	if _, ok := errors.AsType[*throttle.Error](err); ok {
+		return oauth.ReasonTooManyAttempts, "too many attempts; try again later"
+	}
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
+		return oauth.ReasonOf(e), e.Description
+	}
+	switch {
+	case errors.Is(err, errMethod):
+		return oauth.ReasonMethodNotAllowed, "this method is not allowed here"
+	case errors.Is(err, errTooLarge):
+		return oauth.ReasonTooLarge, "the request is too large"
+	case errors.Is(err, authority.ErrBusy):
+		return string(oauth.TemporarilyUnavailable), "overloaded; try again"
+	}
+	return string(oauth.ServerError), ""
 }
 
-// fail translates an error to status, headers and body. What is not a refusal
-// of the protocol becomes server_error with no detail; the cause goes to the
+// fail translates an error to status, headers and body. The cause goes to the
 // log, once, here.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	ctx := r.Context()
@@ -58,49 +71,35 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	body := oauth.ErrorResponse{Error: oauth.ServerError}
-	code := http.StatusInternalServerError
 	if e, ok := errors.AsType[*bearerError](err); ok {
 		h.failBearer(w, r, e)
 		return
 	}
+	reason, description := refusalOf(err)
+	known, ok := oauth.ReasonAt(oauth.AtAuthority, reason)
+	if !ok { // a code that the table lacks is a fault of ours, and refuses all the same
+		known = oauth.Reason{Status: http.StatusBadRequest, Error: oauth.CodeOf(err)}
+	}
+	code := known.Status
+	switch {
+	case errors.Is(err, errForbidden):
+		code = http.StatusForbidden
+	case errors.Is(err, authority.ErrBusy):
+		header.Set("Retry-After", "1")
+	case known.Error == oauth.UseDPoPNonce:
+		h.giveNonce(w)
+	case known.Error == oauth.InvalidClient:
+		header.Set("WWW-Authenticate", `Basic realm="jeton", charset="UTF-8"`)
+	}
 	if e, ok := errors.AsType[*throttle.Error](err); ok {
 		header.Set("Retry-After", strconv.Itoa(e.Seconds()))
-		body = oauth.ErrorResponse{Error: oauth.TemporarilyUnavailable, Description: "too many attempts; try again later"}
-		code = http.StatusTooManyRequests
-	} else if e, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, errForbidden) {
-		body = oauth.ErrorResponse{Error: e.Code, Description: oauth.Printable(e.Description)}
-		code = http.StatusForbidden
-	} else if e, ok := errors.AsType[*oauth.Error](err); ok {
-		body = oauth.ErrorResponse{Error: e.Code, Description: oauth.Printable(e.Description)}
-		code = http.StatusBadRequest
-		if s, ok := status[e.Code]; ok {
-			code = s
-		}
-		if e.Code == oauth.UseDPoPNonce {
-			h.giveNonce(w)
-		}
-		if e.Code == oauth.InvalidClient {
-			header.Set("WWW-Authenticate", `Basic realm="jeton", charset="UTF-8"`)
-		}
-	} else {
-		switch {
-		case errors.Is(err, errMethod):
-			body = oauth.ErrorResponse{Error: oauth.InvalidRequest, Description: "this method is not allowed here"}
-			code = http.StatusMethodNotAllowed
-		case errors.Is(err, errTooLarge):
-			body = oauth.ErrorResponse{Error: oauth.InvalidRequest, Description: "the request is too large"}
-			code = http.StatusRequestEntityTooLarge
-		case errors.Is(err, authority.ErrBusy):
-			header.Set("Retry-After", "1")
-			body = oauth.ErrorResponse{Error: oauth.TemporarilyUnavailable, Description: "overloaded; try again"}
-			code = http.StatusServiceUnavailable
-		}
 	}
+	header.Set(headerReason, reason)
+	body := oauth.ErrorResponse{Error: known.Error, Description: oauth.Printable(description), Reason: reason}
 	if code >= http.StatusInternalServerError {
-		h.cfg.Logger.ErrorContext(ctx, "request failed", "path", r.URL.Path, "status", code, "error", err)
+		h.cfg.Logger.ErrorContext(ctx, "request failed", "path", r.URL.Path, "status", code, "reason", reason, "error", err)
 	} else {
-		h.cfg.Logger.InfoContext(ctx, "request refused", "path", r.URL.Path, "status", code, "error", err)
+		h.cfg.Logger.InfoContext(ctx, "request refused", "path", r.URL.Path, "status", code, "reason", reason, "error", err)
 	}
 	writeBody(w, code, body)
 }
@@ -123,14 +122,14 @@ func (h *Handler) failBearer(w http.ResponseWriter, r *http.Request, e *bearerEr
 		w.Header().Add("WWW-Authenticate", challenge.DPoP(h.proofAlgorithms()...))
 	}
 	if e.reason != "" {
-		w.Header().Set("Jeton-Reason", e.reason)
+		w.Header().Set(headerReason, e.reason)
 	}
 	h.cfg.Logger.InfoContext(r.Context(), "request refused", "path", r.URL.Path, "status", code, "reason", e.reason, "error", e)
 	if e.code == "" {
 		w.WriteHeader(code)
 		return
 	}
-	writeBody(w, code, oauth.ErrorResponse{Error: e.code})
+	writeBody(w, code, oauth.ErrorResponse{Error: e.code, Reason: e.reason})
 }
 
 func writeBody(w http.ResponseWriter, code int, body any) {

@@ -13,7 +13,7 @@ import (
 
 // errCode is the one refusal of a code: it never says why (COD-1, COD-2).
 func errCode(cause string) error {
-	return oauth.RefuseCause(oauth.InvalidGrant, "the code is invalid, expired or used", errors.New(cause))
+	return oauth.RefuseFor(oauth.ReasonInvalidCode, "the code is invalid, expired or used", errors.New(cause))
 }
 
 // code redeems an authorization code (OAuth 2.1 section 4.1.3).
@@ -87,9 +87,9 @@ func verifierMatches(verifier, challenge string) error {
 	case challenge == "":
 		return oauth.Refuse(oauth.InvalidRequest, "code_verifier was sent, but the authorization request had no code_challenge")
 	case verifier == "":
-		return oauth.Refuse(oauth.InvalidGrant, "code_verifier is missing")
+		return oauth.RefuseFor(oauth.ReasonWrongCodeVerifier, "code_verifier is missing", nil)
 	case !oauth.VerifierMatches(verifier, challenge):
-		return oauth.Refuse(oauth.InvalidGrant, "code_verifier does not belong to the code_challenge")
+		return oauth.RefuseFor(oauth.ReasonWrongCodeVerifier, "code_verifier does not belong to the code_challenge", nil)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func verifierMatches(verifier, challenge string) error {
 // the verifier.
 func (s *Service) endReplayed(ctx context.Context, code authority.Code, r Request) error {
 	err := s.cfg.Revoker.Revoke(ctx, authority.Revocation{
-		Grant: code.GrantID, Reason: "code_replayed",
+		Grant: code.GrantID, Reason: oauth.ReasonCodeReplayed, Code: oauth.ReasonCodeReplayed,
 		Event: authority.Event{
 			Type: authority.EventCodeReplayed, Actor: authority.Actor{Kind: "client", ID: code.ClientID}, AccountID: code.AccountID,
 			ClientID: code.ClientID, SessionID: code.SessionID, GrantID: code.GrantID, Context: r.Context,

@@ -27,7 +27,7 @@ func (s *Service) clientCredentials(ctx context.Context, r Request, client autho
 			return tokens.Issued{}, oauth.Refuse(oauth.InvalidScope, "scope is malformed")
 		}
 		if scope = want.Only(allowed); len(scope) == 0 {
-			return tokens.Issued{}, oauth.Refuse(oauth.InvalidScope, "the client may have none of the requested scopes")
+			return tokens.Issued{}, oauth.RefuseFor(oauth.ReasonScopeNotGranted, "the client may have none of the requested scopes", nil)
 		}
 	}
 	audience := client.Audience

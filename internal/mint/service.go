@@ -87,7 +87,7 @@ type Batch struct {
 
 var (
 	errNoPolicy  = oauth.Refuse(oauth.UnauthorizedClient, "the client has no minting policy")
-	errKeyReused = oauth.Refuse(oauth.InvalidRequest, "the idempotency key was used for another batch")
+	errKeyReused = oauth.RefuseFor(oauth.ReasonKeyReused, "the idempotency key was used for another batch", nil)
 	errUnsettled = errors.New("mint: accounts, sessions or the client keep changing")
 )
 

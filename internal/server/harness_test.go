@@ -528,9 +528,13 @@ func (a answer) refused(status int, code oauth.Code) {
 	if code == oauth.InvalidClient && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), `Basic realm="`) {
 		a.t.Errorf("%s: WWW-Authenticate %q", a.what, a.header.Get("WWW-Authenticate"))
 	}
+	reason, known := oauth.ReasonAt(oauth.AtAuthority, a.text("reason"))
+	if !known || reason.Error != code || reason.Status != status && status != http.StatusForbidden || a.header.Get("Jeton-Reason") != reason.Code {
+		a.t.Errorf("%s: reason %q (header %q) is not that of the table for %d %s", a.what, a.text("reason"), a.header.Get("Jeton-Reason"), status, code)
+	}
 	for name, value := range a.json {
 		text, isText := value.(string)
-		if !isText || !slices.Contains([]string{"error", "error_description", "error_uri"}, name) {
+		if !isText || !slices.Contains([]string{"error", "error_description", "error_uri", "reason"}, name) {
 			a.t.Errorf("%s: the body has %s: %v", a.what, name, value)
 		}
 		if text != oauth.Printable(text) {

@@ -13,6 +13,7 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/throttle"
 	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/oauth"
 )
 
 // Bounds of the events about one grant: one for each place in a day, and not
@@ -87,7 +88,7 @@ func (s *Service) fromElsewhere(ctx context.Context, g authority.Grant, client a
 		e.Data["at"], e.Data["refused"] = "refresh", "true"
 		s.record(ctx, e)
 	}
-	return errRefused("it comes from another network")
+	return errRefused(oauth.ReasonWrongNetwork, "it comes from another network")
 }
 
 // MaxMovements is the most one report may hold.

@@ -19,10 +19,11 @@ const lockstep = 3
 // keptSteps is how many generation times a grant of policy tolerant remembers.
 const keptSteps = 16
 
-// errRefused is the one refusal of a refresh token: it never says why, the
-// cause is for the log.
-func errRefused(cause string) error {
-	return oauth.RefuseCause(oauth.InvalidGrant, "the refresh token is invalid, expired or revoked", errors.New(cause))
+// errRefused refuses a refresh token. Everybody gets the same words; the stable
+// code says more, and to nobody who has not shown a token of ours that belongs
+// to them: before that it is ReasonRefreshUnknown. The cause is for the log.
+func errRefused(reason, cause string) error {
+	return oauth.RefuseFor(reason, "the refresh token is invalid, expired or revoked", errors.New(cause))
 }
 
 // Refresh answers a presented refresh token (DESIGN 4.2). want is the requested
@@ -39,23 +40,20 @@ func errRefused(cause string) error {
 func (s *Service) Refresh(ctx context.Context, presented string, client authority.Client, holder Holder, want oauth.Scope, from authority.Context) (Issued, error) {
 	r, err := parseRefresh(presented)
 	if err != nil {
-		return Issued{}, errRefused("not of the form of a refresh token")
+		return Issued{}, errRefused(oauth.ReasonRefreshMalformed, "not of the form of a refresh token")
 	}
 	// A lost compare-and-swap means another caller moved the generation: look
 	// again, and be answered as its predecessor. Each round follows somebody
 	// else's success, so the loop ends.
 	for spent := false; ; {
-		g, err := s.presentedGrant(ctx, r, client)
-		if err == nil {
-			err = holder.mayRefresh(g)
-		}
+		g, err := s.presentedGrant(ctx, r, client, holder)
 		if err != nil {
 			return Issued{}, err
 		}
 		scope := oauth.Scope(g.Scope)
 		if want != nil {
 			if !want.Within(scope) {
-				return Issued{}, oauth.Refuse(oauth.InvalidScope, "the scope is wider than the one granted")
+				return Issued{}, oauth.RefuseFor(oauth.ReasonScopeNotGranted, "the scope is wider than the one granted", nil)
 			}
 			scope = want
 		}
@@ -73,33 +71,52 @@ func (s *Service) Refresh(ctx context.Context, presented string, client authorit
 			}
 			continue
 		case errors.Is(err, authority.ErrEnded), errors.Is(err, authority.ErrNotFound):
-			return Issued{}, errRefused("the grant ended meanwhile")
+			if _, err := s.presentedGrant(ctx, r, client, holder); err != nil {
+				return Issued{}, err // why, by now
+			}
+			return Issued{}, errRefused(oauth.ReasonRevoked, "the grant ended meanwhile")
 		}
 		return issued, err
 	}
 }
 
-// presentedGrant finds the live grant of a refresh token that is truly ours and
-// the client's.
-func (s *Service) presentedGrant(ctx context.Context, r refreshToken, client authority.Client) (authority.Grant, error) {
+// presentedGrant finds the live grant of a refresh token that is truly ours, the
+// client's and the holder's. Only to them is said why it is not live.
+func (s *Service) presentedGrant(ctx context.Context, r refreshToken, client authority.Client, holder Holder) (authority.Grant, error) {
 	g, err := s.cfg.Store.Grant(ctx, r.grant)
 	if errors.Is(err, authority.ErrNotFound) {
-		return g, errRefused("no such grant")
+		return g, errRefused(oauth.ReasonRefreshUnknown, "no such grant")
 	}
 	if err != nil {
 		return g, fmt.Errorf("tokens: grant of a refresh token: %w", err)
 	}
 	switch {
 	case !g.HasRefresh || !s.refreshIsOurs(r, g):
-		return g, errRefused("the MAC is wrong")
+		return g, errRefused(oauth.ReasonRefreshUnknown, "the MAC is wrong")
 	case g.ClientID != client.ID: // SPECS REF-1
-		return g, errRefused("it belongs to another client")
+		return g, errRefused(oauth.ReasonRefreshUnknown, "it belongs to another client")
+	}
+	if err := holder.mayRefresh(g); err != nil {
+		return g, err
+	}
+	switch {
 	case !g.EndedAt.IsZero():
-		return g, errRefused("the grant has ended: " + g.EndReason)
+		return g, errRefused(endCode(g), "the grant has ended: "+g.EndReason)
+	case !s.cfg.Now().Before(g.ExpiresAt):
+		return g, errRefused(oauth.ReasonRefreshExpired, "the grant has expired")
 	case !g.Live(s.cfg.Now()):
-		return g, errRefused("the grant has expired")
+		return g, errRefused(oauth.ReasonRefreshIdle, "the grant was idle for too long")
 	}
 	return g, nil
+}
+
+// endCode is why a grant ended, as clients are told. What the table lacks, or an
+// older version wrote, is revoked.
+func endCode(g authority.Grant) string {
+	if _, known := oauth.ReasonAt(oauth.AtAuthority, g.EndCode); known {
+		return g.EndCode
+	}
+	return oauth.ReasonRevoked
 }
 
 func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g authority.Grant, client authority.Client, holder Holder, scope oauth.Scope, from authority.Context) (Issued, error) {
@@ -109,7 +126,7 @@ func (s *Service) answerGeneration(ctx context.Context, r refreshToken, g author
 		e := s.newEvent(authority.EventRefreshFromFuture, clientActor(client.ID), g, from)
 		e.Data = map[string]string{"presented": strconv.FormatUint(uint64(r.generation), 10), "current": strconv.FormatUint(uint64(c), 10)}
 		s.record(ctx, e)
-		return Issued{}, errRefused("its generation is ahead of the record")
+		return Issued{}, errRefused(oauth.ReasonRefreshAhead, "its generation is ahead of the record")
 	case r.generation == c && g.Policy == authority.RefreshBound && (!client.Public() || g.KeyThumbprint != ""):
 		return s.again(ctx, g, client, holder, scope, from, false)
 	case r.generation == c:
@@ -257,24 +274,28 @@ func (s *Service) endReplayed(ctx context.Context, g authority.Grant, client aut
 	e := s.newEvent(authority.EventRefreshReused, clientActor(client.ID), g, from)
 	e.Data = contexts(g)
 	e.Data["presented"] = strconv.FormatUint(uint64(presented), 10)
-	if err := s.endGrant(ctx, g, "refresh_token_reused", e); err != nil {
+	if err := s.endGrant(ctx, g, oauth.ReasonRefreshReused, e); err != nil {
 		return err
 	}
-	return errRefused("replay of an older generation: the grant was ended")
+	return errRefused(oauth.ReasonRefreshReused, "replay of an older generation: the grant was ended")
 }
 
 func (s *Service) endShared(ctx context.Context, g authority.Grant, client authority.Client, from authority.Context) error {
 	e := s.newEvent(authority.EventRefreshShared, clientActor(client.ID), g, from)
 	e.Data = contexts(g)
-	if err := s.endGrant(ctx, g, "refresh_token_shared", e); err != nil {
+	if err := s.endGrant(ctx, g, oauth.ReasonRefreshShared, e); err != nil {
 		return err
 	}
-	return errRefused("two parties use the token in turn: the grant was ended")
+	return errRefused(oauth.ReasonRefreshShared, "two parties use the token in turn: the grant was ended")
 }
 
 func (s *Service) endGrant(ctx context.Context, g authority.Grant, reason string, e authority.Event) error {
 	e.Reason = reason
-	err := s.Revoke(ctx, authority.Revocation{Grant: g.ID, Reason: reason, Event: e})
+	r := authority.Revocation{Grant: g.ID, Reason: reason, Event: e}
+	if _, known := oauth.ReasonAt(oauth.AtAuthority, reason); known {
+		r.Code = reason // otherwise it is a person's text
+	}
+	err := s.Revoke(ctx, r)
 	if err != nil {
 		return fmt.Errorf("tokens: end grant (%s): %w", reason, err)
 	}

@@ -41,7 +41,7 @@ func (h Holder) tokenType() string {
 // (RFC 9449 section 5; SPECS REF-7).
 func (h Holder) mayRefresh(g authority.Grant) error {
 	if g.KeyThumbprint != "" && g.KeyThumbprint != h.Thumbprint {
-		return errRefused("it is bound to a DPoP key, and the sender has not shown that key")
+		return errRefused(oauth.ReasonWrongKey, "it is bound to a DPoP key, and the sender has not shown that key")
 	}
 	return nil
 }
