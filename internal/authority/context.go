@@ -102,14 +102,21 @@ var platforms = []struct{ mark, name string }{
 // system, such as "firefox linux", or the name of a program without its version.
 func Family(agent string) string {
 	system := platform(agent)
-	for _, b := range browsers {
-		if strings.Contains(agent, b.mark) {
-			return strings.TrimSpace(b.name + " " + system)
-		}
+	if b := browser(agent); b != "" {
+		return strings.TrimSpace(b + " " + system)
 	}
 	name, _, _ := strings.Cut(strings.TrimSpace(agent), " ")
 	name, _, _ = strings.Cut(name, "/")
 	return strings.TrimSpace(strings.ToLower(name) + " " + system)
+}
+
+func browser(agent string) string {
+	for _, b := range browsers {
+		if strings.Contains(agent, b.mark) {
+			return b.name
+		}
+	}
+	return ""
 }
 
 func platform(agent string) string {

@@ -9,32 +9,36 @@ func (c Context) Device() string {
 	if c.UserAgent == "" {
 		return ""
 	}
-	program, system := first(programs, c.UserAgent), first(systems, c.UserAgent)
+	name, system := browser(c.UserAgent), first(devices, c.UserAgent)
+	if name == "" {
+		name = first(programs, c.UserAgent)
+	} else {
+		name = strings.ToUpper(name[:1]) + name[1:]
+	}
 	switch {
-	case program == "" && system == "":
+	case name == "" && system == "":
 		return "A program that does not say what it is"
-	case program == "":
+	case name == "":
 		return "A program on " + system
 	case system == "":
-		return program
+		return name
 	}
-	return program + " on " + system
+	return name + " on " + system
 }
 
-// named is a word of a user agent and what it means.
+// named is a part of a user agent and what it means.
 type named struct{ mark, name string }
 
-// The order matters: browsers claim to be their competitors.
+// devices are what a person would call the thing in their hands; platforms are
+// coarser, because they are compared.
 var (
-	programs = []named{
-		{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"},
-		{"Vivaldi/", "Vivaldi"}, {"FxiOS/", "Firefox"}, {"Firefox/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chromium/", "Chromium"},
-		{"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Wget/", "Wget"}, {"Go-http-client/", "A Go program"},
-		{"python-requests/", "A Python program"}, {"Python-urllib/", "A Python program"}, {"okhttp/", "An Android app"}, {"Java/", "A Java program"},
-	}
-	systems = []named{
+	devices = []named{
 		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"},
-		{"Macintosh", "Mac"}, {"Mac OS X", "Mac"}, {"FreeBSD", "FreeBSD"}, {"OpenBSD", "OpenBSD"}, {"Linux", "Linux"},
+		{"Macintosh", "Mac"}, {"FreeBSD", "FreeBSD"}, {"OpenBSD", "OpenBSD"}, {"Linux", "Linux"},
+	}
+	programs = []named{
+		{"curl/", "curl"}, {"Wget/", "Wget"}, {"Go-http-client/", "A Go program"}, {"python-requests/", "A Python program"},
+		{"Python-urllib/", "A Python program"}, {"okhttp/", "An Android app"}, {"Java/", "A Java program"},
 	}
 )
 
