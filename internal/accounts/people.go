@@ -124,6 +124,9 @@ func (s *Service) UpdateProfile(ctx context.Context, actor authority.Actor, id s
 		a.Login, a.Name, a.Email, a.EmailVerified = p.Login, p.Name, p.Email, p.EmailVerified
 		e := s.event(authority.EventAccountUpdated, actor, a, reason)
 		e.Data = map[string]string{"changed": before.differences(p)}
+		if before.Email != p.Email && before.EmailVerified {
+			e.Data["former_email"] = before.Email // whose reader must learn of it
+		}
 		return a, true, s.cfg.Accounts.ChangeClaims(ctx, a, s.cfg.Now().Add(s.cfg.KeepStale), e)
 	})
 }

@@ -167,6 +167,25 @@ func TestUpdateProfile(t *testing.T) {
 	}
 }
 
+// Whoever reads the former address must learn of the change, if it was theirs.
+func TestUpdateProfile_NamesTheFormerVerifiedAddress(t *testing.T) {
+	w := open(t)
+	alice := w.create("alice")
+	for _, step := range []struct {
+		email    string
+		verified bool
+		want     string
+	}{{"one@example.com", false, ""}, {"two@example.com", true, ""}, {"three@example.com", false, "two@example.com"}, {"four@example.com", true, ""}, {"four@example.com", false, ""}} {
+		p := accounts.Profile{Login: "alice", Email: step.email, EmailVerified: step.verified}
+		if _, err := w.people.UpdateProfile(t.Context(), admin, alice.ID, p, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.events(authority.EventAccountUpdated)[0].Data["former_email"]; got != step.want {
+			t.Errorf("to %s: former address %q, want %q", step.email, got, step.want)
+		}
+	}
+}
+
 func TestEndSessions(t *testing.T) {
 	w := open(t)
 	ctx := t.Context()
