@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
@@ -176,6 +177,7 @@ func TestUpdateProfile_NamesTheFormerVerifiedAddress(t *testing.T) {
 		verified bool
 		want     string
 	}{{"one@example.com", false, ""}, {"two@example.com", true, ""}, {"three@example.com", false, "two@example.com"}, {"four@example.com", true, ""}, {"four@example.com", false, ""}} {
+		w.pass(time.Second)
 		p := accounts.Profile{Login: "alice", Email: step.email, EmailVerified: step.verified}
 		if _, err := w.people.UpdateProfile(t.Context(), admin, alice.ID, p, ""); err != nil {
 			t.Fatal(err)
