@@ -2,12 +2,15 @@ package agent
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jetonhq/jeton"
+	"github.com/jetonhq/jeton/jwk"
 )
 
 // Agent answers for one API. It is safe for concurrent use.
@@ -34,6 +37,13 @@ func newAgent(cfg Config, settings jeton.Config, log *slog.Logger) (*Agent, erro
 	}
 	m := newMetrics()
 	settings.Logger, settings.Observer = log, m.guard
+	if cfg.SharedKeysFile != "" {
+		secrets, err := jwk.NewSecretFile(jwk.SecretFileConfig{Path: cfg.SharedKeysFile, OnError: changes(log)})
+		if err != nil {
+			return nil, fmt.Errorf("shared-keys-file: %w", err)
+		}
+		settings.SharedKeys = secrets
+	}
 	guard, err := jeton.NewGuard(settings)
 	if err != nil {
 		return nil, err
@@ -42,6 +52,18 @@ func newAgent(cfg Config, settings jeton.Config, log *slog.Logger) (*Agent, erro
 	m.guard.Follow(guard)
 	a.handler = a.routes()
 	return a, nil
+}
+
+// changes logs an error when it is another one than before: a bad file is looked
+// at every second.
+func changes(log *slog.Logger) func(error) {
+	var last atomic.Pointer[string]
+	return func(err error) {
+		text := err.Error()
+		if before := last.Swap(&text); before == nil || *before != text {
+			log.Warn("the file of shared secrets cannot be used; those read before stay in use", "error", err)
+		}
+	}
 }
 
 // Handler serves everything an agent answers.

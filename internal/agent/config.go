@@ -50,6 +50,10 @@ type Config struct {
 	// none: whoever reaches loopback or the socket may ask.
 	CallerSecret secret.Value
 
+	// SharedKeysFile holds the secrets of the ring that signs the API's tokens, if
+	// they are signed with HS256. It is followed: a new file needs no restart.
+	SharedKeysFile string
+
 	// FailMode says what to do while the view is stale. The zero value asks the
 	// authority.
 	FailMode jeton.FailMode

@@ -24,6 +24,7 @@ type agentFlags struct {
 	issuer, audience, clientID string
 	publicURL, listen          string
 	secretFile, callerFile     string
+	sharedKeys                 string
 	failMode, logFormat        string
 	maxStaleness               time.Duration
 	anywhere                   bool
@@ -47,6 +48,7 @@ func (a *app) agentCommand() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "", "loopback `ADDRESS`, or unix: and the path of a socket (environment: JETON_AGENT_LISTEN; default "+agent.DefaultListen+")")
 	flags.BoolVar(&f.anywhere, "insecure-listen-anywhere", false, "allow an address that others can reach; needs a caller secret (environment: JETON_AGENT_INSECURE_LISTEN_ANYWHERE)")
 	flags.StringVar(&f.callerFile, "caller-secret-file", "", "`FILE` with a secret that callers must show (environment: JETON_AGENT_CALLER_SECRET_FILE or JETON_AGENT_CALLER_SECRET)")
+	flags.StringVar(&f.sharedKeys, "shared-keys-file", "", "`FILE` with the secrets of the ring that signs the API's tokens, from jeton ring export (environment: JETON_AGENT_SHARED_KEYS_FILE)")
 	flags.StringVar(&f.failMode, "fail-mode", "", "introspect, closed or open: what to do while the view is stale (environment: JETON_AGENT_FAIL_MODE; default introspect)")
 	flags.DurationVar(&f.maxStaleness, "max-staleness", 0, "how long the revocation feed may be silent (environment: JETON_AGENT_MAX_STALENESS; default 2s)")
 	flags.StringVar(&f.logFormat, "log-format", "", "json or text (environment: JETON_AGENT_LOG_FORMAT; default json)")
@@ -69,6 +71,7 @@ func (a *app) agentConfig(f agentFlags) (agent.Config, config.Log, error) {
 		ClientID:  cmp.Or(f.clientID, a.getenv("JETON_AGENT_CLIENT_ID")),
 		Listen:    cmp.Or(f.listen, a.getenv("JETON_AGENT_LISTEN")),
 
+		SharedKeysFile:         cmp.Or(f.sharedKeys, a.getenv("JETON_AGENT_SHARED_KEYS_FILE")),
 		InsecureListenAnywhere: f.anywhere,
 		MaxStaleness:           f.maxStaleness,
 	}
