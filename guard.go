@@ -147,10 +147,12 @@ func (g *Guard) follow() error {
 // Close stops the background work and waits for it. A closed guard trusts its view no longer than before:
 // its routes soon do what their fail mode says.
 func (g *Guard) Close() error {
+	if g.movements != nil {
+		g.movements.close()
+	}
 	g.cancel()
 	if g.registry != nil {
 		g.counter.close()
-		g.movements.close()
 		g.registry.close()
 	}
 	g.work.Wait()

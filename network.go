@@ -265,7 +265,7 @@ func (m *movements) landed(batch []revocation.Movement, key *network.Key, err er
 	if err == nil {
 		m.key.Store(key)
 		m.fetched, m.failures = m.registry.now(), 0
-		if len(m.waiting) > 0 && !m.closed {
+		if len(m.waiting) > 0 {
 			m.trip = &trip{done: make(chan struct{})}
 		}
 		return m.trip
@@ -294,10 +294,10 @@ func (m *movements) again() {
 	}
 }
 
-// close waits for the round trip under way. Reports that wait are dropped.
+// close waits until what waits is told, or cannot be: a few seconds at most.
 func (m *movements) close() {
 	m.mu.Lock()
-	m.closed, m.waiting = true, nil
+	m.closed = true
 	if m.later != nil {
 		m.later.Stop()
 	}
