@@ -155,7 +155,7 @@ func TestSignIn_Refused(t *testing.T) {
 	}
 	for name, edit := range map[string]func(q url.Values){
 		"no state":                func(q url.Values) { q.Del("state") },
-		"another state":           func(q url.Values) { q.Set("state", q.Get("state")[:42]+"A") },
+		"another state":           func(q url.Values) { q.Set("state", q.Get("state")[:20]+strings.Repeat("A", 23)) },
 		"made-up state":           func(q url.Values) { q.Set("state", "x") },
 		"no issuer, RFC 9207":     func(q url.Values) { q.Del("iss") },
 		"another issuer":          func(q url.Values) { q.Set("iss", "https://evil.example") },

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jetonhq/jeton"
 	"github.com/jetonhq/jeton/client"
+	"github.com/jetonhq/jeton/oauth"
 )
 
 // maxReplay is the longest body that is kept, in bytes, so that a request can be sent again with another token.
@@ -34,15 +35,16 @@ func (a *App) proxy(up Upstream) http.Handler {
 		ErrorHandler:   a.upstreamFailed,
 		ErrorLog:       slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}
-	proxy.Transport = &sessionTransport{app: a, origin: target.Scheme + "://" + target.Host, base: base}
+	proxy.Transport = &sessionTransport{origin: target.Scheme + "://" + target.Host, base: base}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if crossOrigin.Check(asUnsafe(r)) != nil {
 			refuse(w, jeton.ReasonCrossOrigin)
 			return
 		}
 		key, err := a.key(r)
+		var held *session
 		if err == nil {
-			_, err = a.token(r.Context(), key, "") // before anything is sent
+			held, err = a.token(r.Context(), key, "")
 		}
 		if err != nil {
 			a.refuse(w, r, err)
@@ -56,7 +58,7 @@ func (a *App) proxy(up Upstream) http.Handler {
 			http.Error(w, "the body cannot be read", http.StatusBadRequest)
 			return
 		}
-		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyOfSession{}, key)))
+		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sourceKey{}, source{a, key, held})))
 	})
 }
 
@@ -135,10 +137,6 @@ func private(values []string) string {
 }
 
 func (a *App) upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
-	if refused, ok := errors.AsType[*noTokenError](err); ok {
-		a.refuse(w, r, refused.err)
-		return
-	}
 	if r.Context().Err() == nil {
 		a.log.WarnContext(r.Context(), "an upstream does not answer", "path", r.URL.Path, "error", err)
 	}
@@ -160,47 +158,41 @@ func keepBody(r *http.Request) error {
 	return err
 }
 
-type keyOfSession struct{}
+type sourceKey struct{}
 
 // sessionTransport sends a request with the token of its session, and once more with another one if that was
 // refused for a reason that another one mends.
 type sessionTransport struct {
-	app    *App
 	origin string
 	base   http.RoundTripper
 }
 
 func (t *sessionTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	key, ok := r.Context().Value(keyOfSession{}).(Digest)
+	s, ok := r.Context().Value(sourceKey{}).(source)
 	if !ok {
 		return nil, errors.New("bff: a request without a session")
 	}
-	with := client.Transport{Source: source{t.app, key}, Origins: []string{t.origin}, Base: t.base}
+	with := client.Transport{Source: s, Origins: []string{t.origin}, Base: t.base}
 	return with.RoundTrip(r)
 }
 
-// source hands out the tokens of one session.
+// source hands out the tokens of one session to one request.
 type source struct {
-	app *App
-	key Digest
+	app  *App
+	key  Digest
+	held *session
 }
 
-// noTokenError is why a session has no token.
-type noTokenError struct{ err error }
-
-func (e *noTokenError) Error() string { return e.err.Error() }
-func (e *noTokenError) Unwrap() error { return e.err }
-
-func (s source) Token(ctx context.Context) (client.Token, error) { return s.token(ctx, "") }
+func (s source) Token(context.Context) (client.Token, error) { return tokenOf(s.held), nil }
 
 func (s source) Refresh(ctx context.Context, used client.Token) (client.Token, error) {
-	return s.token(ctx, used.AccessToken.Reveal())
+	other, err := s.app.token(ctx, s.key, used.AccessToken.Reveal())
+	if err != nil {
+		return client.Token{}, err
+	}
+	return tokenOf(other), nil
 }
 
-func (s source) token(ctx context.Context, refused string) (client.Token, error) {
-	held, err := s.app.token(ctx, s.key, refused)
-	if err != nil {
-		return client.Token{}, &noTokenError{err}
-	}
-	return client.Token{AccessToken: held.access, Type: "Bearer", Expiry: held.expiry}, nil
+func tokenOf(s *session) client.Token {
+	return client.Token{AccessToken: s.access, Type: oauth.Bearer, Expiry: s.expiry}
 }
