@@ -111,7 +111,7 @@ func (a *app) root() *cobra.Command {
 		root.AddCommand(a.agentCommand())
 	}
 	root.AddCommand(
-		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.policyCommand(), a.sealCommand(), a.ringCommand(), a.sessionCommand(),
+		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.policyCommand(), a.sealCommand(), a.keyCommand(), a.ringCommand(), a.sessionCommand(),
 		a.grantCommand(), a.tokenCommand(), a.mintCommand(), a.eventCommand(), a.applyCommand(), a.healthcheckCommand(), a.versionCommand(),
 	)
 	return root

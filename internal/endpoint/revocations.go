@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/oauth"
 	"github.com/jetonhq/jeton/revocation"
 )
@@ -21,7 +23,8 @@ const maxPoll = 30 * time.Second
 // revocations is the feed: server-sent events, or one answer of a long poll
 // when ?wait is given. Package revocation describes the protocol.
 func (h *Handler) revocations(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.resource(r); err != nil {
+	client, err := h.resource(r)
+	if err != nil {
 		if e, ok := errors.AsType[*oauth.Error](err); ok && e.Code == oauth.UnauthorizedClient {
 			// A follower tells by the status whether its credentials or the network are at fault.
 			return fmt.Errorf("%w: %w", errForbidden, err)
@@ -35,16 +38,31 @@ func (h *Handler) revocations(w http.ResponseWriter, r *http.Request) error {
 	}
 	var at revocation.Cursor
 	if after != "" {
-		var err error
 		if at, err = revocation.ParseCursor(after); err != nil {
 			return oauth.RefuseCause(oauth.InvalidRequest, "the cursor is malformed", err)
 		}
 	}
+	leave := h.cfg.Feed.Join(h.reader(client, r))
 	if query.Has("wait") {
+		defer func() { time.AfterFunc(pollLinger, leave) }() // between two polls the reader is still there
 		return h.poll(w, r, at, query.Get("wait"))
 	}
+	defer leave()
 	return h.stream(w, r, at)
 }
+
+// reader is who asks, and which keys it says it holds.
+func (h *Handler) reader(client string, r *http.Request) feed.Reader {
+	addr, _ := h.cfg.Caller(r)
+	keys := strings.Fields(r.Header.Get(revocation.KeysHeader))
+	return feed.Reader{Client: client, From: addr.String(), Since: time.Now(), Keys: keys[:min(len(keys), maxReportedKeys)]}
+}
+
+// maxReportedKeys bounds what is remembered of a reader.
+const maxReportedKeys = 64
+
+// pollLinger is how long a reader that polls is counted after an answer.
+const pollLinger = 3 * time.Second
 
 func (h *Handler) poll(w http.ResponseWriter, r *http.Request, at revocation.Cursor, wait string) error {
 	d, err := time.ParseDuration(wait)

@@ -74,6 +74,7 @@ type Feed struct {
 	shared chan *snapshot // holds the latest, or nil; who has taken it out may make another
 
 	metrics counters
+	readers readers
 }
 
 // Open reads the live entries and returns a feed whose view is complete up to

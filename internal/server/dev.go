@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jetonhq/jeton/admin"
 	"github.com/jetonhq/jeton/internal/authority"
@@ -108,6 +109,8 @@ func runDev(ctx context.Context, o DevOptions, d config.DevFile, public, manage,
 	cfg.Store.URL = "sqlite:" + filepath.Join(o.Data, "jeton.db")
 	cfg.SealingKey = sealing
 	cfg.Tokens.DefaultAudience = d.Resource.Audience
+	// One node, one guard, and nobody who tries a rotation wants to wait an hour.
+	cfg.Keys.Staging, cfg.Keys.CacheTime, cfg.Keys.ClockSkew = 3*time.Second, time.Second, 0
 	s, err := Open(ctx, cfg, Options{Logger: o.Logger})
 	if err != nil {
 		return err

@@ -47,6 +47,8 @@ var table = []struct {
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
 	{errDecided, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},
+	{keys.ErrNotYet, http.StatusConflict, admin.CodeConflict},
+	{keys.ErrState, http.StatusConflict, admin.CodeConflict},
 	{keys.ErrRing, http.StatusNotFound, admin.CodeNotFound},
 	{seal.ErrOtherMaster, http.StatusConflict, admin.CodeConflict},
 	{seal.ErrUnavailable, http.StatusServiceUnavailable, admin.CodeUnavailable},

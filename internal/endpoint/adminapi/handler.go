@@ -25,6 +25,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/policies"
@@ -34,12 +35,13 @@ import (
 	"github.com/jetonhq/jeton/internal/tokens"
 )
 
-// Config holds what the admin API calls. All but Logger and Now are required.
+// Config holds what the admin API calls. All but Feed, Logger and Now are required.
 type Config struct {
 	Token     secret.Value // the admin token
 	Previous  secret.Value // the one before it, which works as well; may be empty
 	Sealing   *seal.Service
 	Keys      *keys.Rings
+	Feed      *feed.Feed // who follows it; may be nil
 	Accounts  *accounts.Service
 	Clients   *clients.Service
 	Tokens    *tokens.Service
@@ -129,6 +131,16 @@ func (h *handler) routes() map[string]call {
 		"GET mint-requests":               h.listMintRequests,
 		"POST mint-requests/{id}/approve": h.approveMint,
 		"POST mint-requests/{id}/deny":    h.denyMint,
+
+		"GET keys":                  h.listKeys,
+		"GET keys/{id}":             h.showKey,
+		"GET keys/{id}/guards":      h.showHolders,
+		"POST keys/{id}/activate":   h.activateKey,
+		"POST keys/{id}/retire":     h.retireKey,
+		"POST keys/{id}/compromise": h.compromiseKey,
+		"POST rings/{ring}/stage":   h.stageKey,
+		"POST rings/{ring}/rotate":  h.rotateKey,
+		"POST rings/{ring}/import":  h.importKey,
 
 		"PUT rings/{ring}":         h.createRing,
 		"POST rings/{ring}/export": h.exportRing,
