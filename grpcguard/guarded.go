@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/jetonhq/jeton"
@@ -113,19 +114,26 @@ func (g *Guarded) admit(ctx context.Context, method string, stream bool) (creden
 	if stream && counted(text) {
 		return credential{}, unsupported
 	}
-	c := credential{text: &text, demands: g.demandsOf(method)}
+	c := credential{text: &text, demands: g.demandsOf(ctx, method)}
 	c.token, err = g.guard.Check(ctx, text, c.demands...)
 	return c, err
 }
 
 // demandsOf is what a method demands, as a request: gRPC sends POST and the full
-// method as the path, and central policies go by that.
-func (g *Guarded) demandsOf(method string) []jeton.Demand {
+// method as the path, and central policies go by that. Where the call came from
+// is for tokens that are held to their network.
+func (g *Guarded) demandsOf(ctx context.Context, method string) []jeton.Demand {
 	demands, ok := g.methods[method]
 	if !ok {
 		demands = g.demands
 	}
 	request := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: method}}
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		request.RemoteAddr = p.Addr.String()
+	}
+	if values, ok := metadata.FromIncomingContext(ctx); ok {
+		request.Header = http.Header{"X-Forwarded-For": values.Get("x-forwarded-for"), "User-Agent": values.Get("user-agent")}
+	}
 	return append(slices.Clip(demands), jeton.ForRequest(request))
 }
 

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/tokens"
@@ -124,6 +126,7 @@ type request struct {
 	ago     time.Duration // since the sign-in
 	acr     string
 	holder  tokens.Holder
+	from    authority.Context
 }
 
 // Option says something about a token.
@@ -147,6 +150,12 @@ func SignedIn(ago time.Duration, acr string) Option {
 // proof made with that key, see [github.com/jetonhq/jeton/jwt.NewProof].
 func BoundTo(key *jwk.Key) Option {
 	return func(r *request) { r.holder.Thumbprint = key.Thumbprint() }
+}
+
+// From says from which address the token is asked for: it is bound to its network,
+// see [jeton.Network]. Default: none.
+func From(addr netip.Addr) Option {
+	return func(r *request) { r.from.Network = network.Name(network.Of(addr)) }
 }
 
 // Token mints an access token for a person, exactly as a sign-in would.
@@ -173,7 +182,7 @@ func (a *Authority) Token(t testing.TB, options ...Option) string {
 	if err := a.parts.Store.CreateCode(ctx, code, nil, nil); err != nil {
 		t.Fatalf("jetontest: %v", err)
 	}
-	issued, err := a.parts.Tokens.RedeemCode(ctx, code, a.app, r.holder, authority.Context{})
+	issued, err := a.parts.Tokens.RedeemCode(ctx, code, a.app, r.holder, r.from)
 	if err != nil {
 		t.Fatalf("jetontest: %v", err)
 	}

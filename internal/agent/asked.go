@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -39,5 +40,8 @@ func asked(r *http.Request) (*http.Request, error) {
 	}
 	about := r.WithContext(r.Context()) // a shallow copy
 	about.Method, about.URL = method, u
+	if _, err := netip.ParseAddrPort(r.RemoteAddr); err != nil {
+		about.RemoteAddr = "127.0.0.1:0" // by a socket of this machine
+	}
 	return about, nil
 }

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,10 @@ func TestCheck(t *testing.T) {
 		return h
 	}
 	old := authority.Token(t, jetontest.Subject("ada"), jetontest.SignedIn(time.Hour, "urn:jeton:pwd"))
+	placed := authority.Token(t, jetontest.Subject("ada"), jetontest.From(netip.MustParseAddr("192.0.2.1")))
+	at := func(forwarded string) http.Header {
+		return http.Header{"Authorization": {"Bearer " + placed}, "X-Forwarded-For": {forwarded}}
+	}
 	for _, test := range []struct {
 		name, method, target string
 		header               http.Header
@@ -45,6 +50,13 @@ func TestCheck(t *testing.T) {
 		{name: "acr by header", target: "/check", header: more("X-Jeton-Acr", "urn:x"), status: 401, reason: "step_up_needed", challenge: `acr_values="urn:x"`},
 		{name: "sign-in by header", target: "/check", header: more("X-Jeton-Auth-Age", "5m"), status: 200},
 		{name: "old sign-in", target: "/check?auth_age=5m", header: bearer(old), status: 401, reason: "sign_in_too_old", challenge: `max_age="300"`},
+		{name: "network", target: "/check?network=enforce", header: at("192.0.2.200"), status: 200},
+		{name: "network by header", target: "/check", header: http.Header{"Authorization": {"Bearer " + placed}, "X-Jeton-Network": {"enforce"}, "X-Forwarded-For": {"203.0.113.9"}}, status: 401, reason: "wrong_network", challenge: "invalid_token"},
+		{name: "another network", target: "/check?network=enforce", header: at("203.0.113.9"), status: 401, reason: "wrong_network", challenge: "invalid_token"},
+		{name: "another network after the owner's, by two proxies", target: "/check?network=enforce", header: at("192.0.2.1, 203.0.113.9, 127.0.0.1"), status: 401, reason: "wrong_network", challenge: "invalid_token"},
+		{name: "another network, flagged", target: "/check?network=flag", header: at("203.0.113.9"), status: 200},
+		{name: "a token of no network", target: "/check?network=enforce", header: bearer(token), status: 401, reason: "wrong_network", challenge: "invalid_token"},
+		{name: "network off", target: "/check?network=off", header: bearer(token), status: 500},
 		{name: "empty acr", target: "/check?acr=", header: bearer(token), status: 500},
 		{name: "auth_age without a unit", target: "/check?auth_age=300", header: bearer(token), status: 500},
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,11 @@ type Config struct {
 	// SharedKeysFile holds the secrets of the ring that signs the API's tokens, if
 	// they are signed with HS256. It is followed: a new file needs no restart.
 	SharedKeysFile string
+
+	// TrustedProxies are networks of proxies, beside this machine's own, whose
+	// X-Forwarded-For says where a request came from. Only tokens that are held to
+	// their network need it.
+	TrustedProxies []netip.Prefix
 
 	// FailMode says what to do while the view is stale. The zero value asks the
 	// authority.
@@ -122,9 +128,12 @@ func loopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+// thisMachine is where the proxy is that asks an agent.
+var thisMachine = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
 func (c Config) guard() jeton.Config {
 	return jeton.Config{
 		Issuer: c.Issuer, Audience: c.Audience, PublicURL: c.PublicURL, Client: jeton.ClientSecret(c.ClientID, c.ClientSecret.Reveal()),
-		FailMode: c.FailMode, MaxStaleness: c.MaxStaleness,
+		TrustedProxies: append(slices.Clone(c.TrustedProxies), thisMachine...), FailMode: c.FailMode, MaxStaleness: c.MaxStaleness,
 	}
 }

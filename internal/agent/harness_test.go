@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ func open(t *testing.T, authority *jetontest.Authority, s settings) *agent.Agent
 	t.Helper()
 	guard := authority.Guard()
 	guard.FailMode, guard.MaxStaleness = s.FailMode, s.MaxStaleness
+	guard.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")} // the latter is httptest's
 	guard.Audience = cmp.Or(s.Audience, guard.Audience)
 	if s.line != nil {
 		guard.HTTPClient = s.line.client()

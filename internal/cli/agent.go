@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ type agentFlags struct {
 	publicURL, listen          string
 	secretFile, callerFile     string
 	sharedKeys                 string
+	proxies                    []string
 	failMode, logFormat        string
 	maxStaleness               time.Duration
 	anywhere                   bool
@@ -49,6 +51,7 @@ func (a *app) agentCommand() *cobra.Command {
 	flags.BoolVar(&f.anywhere, "insecure-listen-anywhere", false, "allow an address that others can reach; needs a caller secret (environment: JETON_AGENT_INSECURE_LISTEN_ANYWHERE)")
 	flags.StringVar(&f.callerFile, "caller-secret-file", "", "`FILE` with a secret that callers must show (environment: JETON_AGENT_CALLER_SECRET_FILE or JETON_AGENT_CALLER_SECRET)")
 	flags.StringVar(&f.sharedKeys, "shared-keys-file", "", "`FILE` with the secrets of the ring that signs the API's tokens, from jeton ring export (environment: JETON_AGENT_SHARED_KEYS_FILE)")
+	flags.StringSliceVar(&f.proxies, "trusted-proxies", nil, "`NETWORKS` of proxies, beside this machine, whose X-Forwarded-For is believed (environment: JETON_AGENT_TRUSTED_PROXIES)")
 	flags.StringVar(&f.failMode, "fail-mode", "", "introspect, closed or open: what to do while the view is stale (environment: JETON_AGENT_FAIL_MODE; default introspect)")
 	flags.DurationVar(&f.maxStaleness, "max-staleness", 0, "how long the revocation feed may be silent (environment: JETON_AGENT_MAX_STALENESS; default 2s)")
 	flags.StringVar(&f.logFormat, "log-format", "", "json or text (environment: JETON_AGENT_LOG_FORMAT; default json)")
@@ -74,6 +77,17 @@ func (a *app) agentConfig(f agentFlags) (agent.Config, config.Log, error) {
 		SharedKeysFile:         cmp.Or(f.sharedKeys, a.getenv("JETON_AGENT_SHARED_KEYS_FILE")),
 		InsecureListenAnywhere: f.anywhere,
 		MaxStaleness:           f.maxStaleness,
+	}
+	if text := a.getenv("JETON_AGENT_TRUSTED_PROXIES"); text != "" && len(f.proxies) == 0 {
+		f.proxies = strings.Split(text, ",")
+	}
+	for _, text := range f.proxies {
+		p, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			note(fmt.Errorf("trusted-proxies: %q is no network such as 10.0.0.0/8", text))
+			continue
+		}
+		c.TrustedProxies = append(c.TrustedProxies, p)
 	}
 	var err error
 	c.ClientSecret, err = a.secretOf(f.secretFile, "JETON_AGENT_CLIENT_SECRET")
