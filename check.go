@@ -26,7 +26,7 @@ func (g *Guard) Check(ctx context.Context, token string, demands ...Demand) (*To
 	}
 	t, refusal := g.check(ctx, token, &r)
 	if refusal != nil {
-		return nil, refusal
+		return nil, r.refused(refusal)
 	}
 	return t, nil
 }
@@ -97,7 +97,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*seen.Entry[record], 
 	}
 	c := &v.Claims
 	// A restriction that is not enforced would be none. Every guard that lets one pass has to enforce it.
-	if c.Has("cnf") || senseless(c) {
+	if senseless(c) {
 		return nil, g.remember(token, refuse(ReasonUnsupported))
 	}
 	bound := boundOf(c)

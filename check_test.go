@@ -155,6 +155,17 @@ func TestRS_6_AT_3_Refusals(t *testing.T) {
 		}, want: ReasonRevoked},
 		{name: "bound to a key", token: func(a *fakeAuthority) string {
 			return a.mint(func(c *jwt.Claims) { c.Confirmation.KeyThumbprint = a.key.Thumbprint() })
+		}, want: ReasonProofMissing},
+		{name: "bound to a certificate", token: func(a *fakeAuthority) string {
+			return a.mint(func(c *jwt.Claims) { c.Confirmation.CertificateThumbprint = a.key.Thumbprint() })
+		}, want: ReasonUnsupported},
+		{name: "bound to a key and a certificate", token: func(a *fakeAuthority) string {
+			return a.mint(func(c *jwt.Claims) {
+				c.Confirmation = jwt.Confirmation{KeyThumbprint: a.key.Thumbprint(), CertificateThumbprint: a.key.Thumbprint()}
+			})
+		}, want: ReasonUnsupported},
+		{name: "bound to a thumbprint that is none", token: func(a *fakeAuthority) string {
+			return a.mint(func(c *jwt.Claims) { c.Confirmation.KeyThumbprint = "short" })
 		}, want: ReasonUnsupported},
 		{name: "made for one URL", token: func(a *fakeAuthority) string {
 			return a.mint(func(c *jwt.Claims) { c.URL = "https://api.example.com/v1/x" })

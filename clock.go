@@ -44,6 +44,9 @@ func (c *clock) now() instant {
 	return instant{aligned.time.Add(passed), aligned.unix + int64(passed)}
 }
 
+// time is now as the standard library has it.
+func (c *clock) time() time.Time { return c.now().time }
+
 func (c *clock) align() instant {
 	now := instantOf(time.Now())
 	c.aligned.Store(&now)

@@ -77,9 +77,17 @@ type Config struct {
 	// PublicURL is what comes before the path of a request in the URL that callers know, without a slash at
 	// its end: "https://api.example.com", or "https://example.com/api" where a proxy takes /api away. Tokens
 	// that are good for one URL (claims url, url#S256) are held against it; what a request says about its
-	// host counts for nothing. Default: the origin of Audience if that is a URL; otherwise such tokens are
-	// refused.
+	// host counts for nothing. So are DPoP proofs. Default: the origin of Audience if that is a URL; otherwise
+	// such tokens, and those that are bound to a key, are refused.
 	PublicURL string
+
+	// RequireDPoP demands on every route what [RequireDPoP] does on one, and says so in the resource metadata.
+	RequireDPoP bool
+
+	// DPoPNonce has DPoP proofs carry a nonce that a guard of this API gave out in the last five minutes (RFC 9449
+	// section 9): nobody can make proofs ahead. A client without a nonce is refused once, and told one. Processes
+	// with the same Client take each other's.
+	DPoPNonce bool
 
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For says where a request came from. The
 	// header is read from the right: the nearest address that is not a trusted proxy counts. Default none: the
@@ -114,6 +122,10 @@ type Config struct {
 type Cache struct {
 	Entries int   // default 1,000,000
 	Bytes   int64 // default 256 MiB
+
+	// Proofs is how many DPoP proofs can come in within a minute; each is remembered for as long as it could be
+	// sent again. More are refused (dpop_full). Default 1,000,000, which is some 100 MB once they come.
+	Proofs int
 }
 
 // withDefaults checks the configuration and reports all problems at once.
@@ -126,7 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	add(c.Audience == "", "Config.Audience is empty")
 	add(c.MaxStaleness < 0, "Config.MaxStaleness is negative")
-	add(c.Cache.Entries < 0 || c.Cache.Bytes < 0, "Config.Cache is negative")
+	add(c.Cache.Entries < 0 || c.Cache.Bytes < 0 || c.Cache.Proofs < 0, "Config.Cache is negative")
 	add(c.FailMode > Open, "Config.FailMode is unknown")
 	if !c.Client.none() {
 		// An environment variable that is not set must not silently turn revocation off.
@@ -153,6 +165,7 @@ func (c Config) withDefaults() (Config, error) {
 		u.Scheme != "https" && u.Scheme != "http" || strings.HasSuffix(c.PublicURL, "/") {
 		add(true, "Config.PublicURL is not an absolute URL without a slash at its end")
 	}
+	add(c.RequireDPoP && c.PublicURL == "", "Config.RequireDPoP needs Config.PublicURL, to know what proofs are made for")
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []jwk.Algorithm{jwk.ES256, jwk.Ed25519, jwk.RS256, jwk.ES384, jwk.PS256}
 		if c.SharedKeys != nil {
@@ -171,6 +184,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Cache.Bytes == 0 {
 		c.Cache.Bytes = defaultBytes
+	}
+	if c.Cache.Proofs == 0 {
+		c.Cache.Proofs = defaultProofs
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -41,6 +41,8 @@ const (
 	demandNoCookie // of a policy: undoes demandCookie
 	demandAuthAge
 	demandACR
+	demandDPoP
+	demandSkipProof
 	demandRegistry    // of a policy: undoes demandSkipRegistry
 	demandUnsupported // of a policy: nobody passes
 )
@@ -108,6 +110,10 @@ type rule struct {
 	cookie       cookieUse
 	network      NetworkMode   // 0: none is demanded
 	request      *http.Request // nil outside of HTTP
+	requireDPoP  bool
+	skipProof    bool
+	scheme       scheme // how the token came
+	nonce        string // of its proof, once that was found good
 }
 
 // usesDemand is what a route demands of uses.
@@ -120,7 +126,7 @@ const (
 )
 
 func (g *Guard) rule(demands []Demand) rule {
-	r := rule{demands: demands, fail: g.config.FailMode, maxStaleness: g.config.MaxStaleness}
+	r := rule{demands: demands, fail: g.config.FailMode, maxStaleness: g.config.MaxStaleness, requireDPoP: g.config.RequireDPoP}
 	for i := range demands {
 		switch d := &demands[i]; d.kind {
 		case demandSkipRegistry:
@@ -140,9 +146,13 @@ func (g *Guard) rule(demands []Demand) rule {
 		case demandSingleUse:
 			r.uses = singleUse
 		case demandRequest:
-			r.request = d.request
+			r.request, r.scheme = d.request, schemeOf(d.request)
 		case demandCookie:
 			r.cookie = cookieTaken
+		case demandDPoP:
+			r.requireDPoP = true
+		case demandSkipProof:
+			r.skipProof = true
 		default: // for meets
 		}
 	}

@@ -2,37 +2,46 @@ package jeton
 
 import "net/http"
 
-const bearer = "bearer"
+// The schemes, in lower case.
+const (
+	bearer      = "bearer"
+	dpopSpelled = "dpop"
+)
 
-// extract finds the token of a request (RFC 6750 section 2.1): in one Authorization header, after the scheme
-// Bearer. Tokens in the query and in a form are not looked for.
-func extract(header http.Header) (token string, refusal *Refusal) {
+// extract finds the token of a request (RFC 6750 section 2.1, RFC 9449 section 7.1): in one Authorization header,
+// after the scheme Bearer or DPoP. Tokens in the query and in a form are not looked for.
+func extract(header http.Header) (token string, as scheme, refusal *Refusal) {
 	values := header["Authorization"]
 	switch len(values) {
 	case 0:
-		return "", refuse(ReasonMissingToken)
+		return "", bearerScheme, refuse(ReasonMissingToken)
 	case 1:
 		return extractValue(values[0])
 	}
-	return "", refuse(ReasonMalformedRequest)
+	return "", bearerScheme, refuse(ReasonMalformedRequest)
 }
 
-func extractValue(value string) (token string, refusal *Refusal) {
-	if len(value) < len(bearer) || !equalFold(value[:len(bearer)], bearer) {
-		return "", refuse(ReasonMissingToken)
+func extractValue(value string) (token string, as scheme, refusal *Refusal) {
+	var rest string
+	switch {
+	case len(value) >= len(bearer) && equalFold(value[:len(bearer)], bearer):
+		rest = value[len(bearer):]
+	case len(value) >= len(dpopSpelled) && equalFold(value[:len(dpopSpelled)], dpopSpelled):
+		rest, as = value[len(dpopSpelled):], dpopScheme
+	default:
+		return "", as, refuse(ReasonMissingToken)
 	}
-	rest := value[len(bearer):]
 	i := 0
 	for i < len(rest) && rest[i] == ' ' {
 		i++
 	}
 	switch {
 	case i == 0 && rest != "":
-		return "", refuse(ReasonMissingToken) // another scheme that begins alike
+		return "", bearerScheme, refuse(ReasonMissingToken) // another scheme that begins alike
 	case rest[i:] == "":
-		return "", refuse(ReasonMalformedRequest)
+		return "", as, refuse(ReasonMalformedRequest)
 	}
-	return rest[i:], nil
+	return rest[i:], as, nil
 }
 
 // isToken68 reports whether s is what may follow the scheme (RFC 9110 section 11.2). It is asked only about

@@ -31,6 +31,7 @@ type Guard struct {
 
 	keys     *jwk.RemoteSet
 	verifier *jwt.Verifier
+	proofs   *proofs
 	seen     *seen.Cache[record]
 	refused  *seen.Cache[*Refusal] // bad tokens, for a moment
 
@@ -104,6 +105,9 @@ func NewGuard(config Config) (*Guard, error) {
 		Now:          config.Now,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if g.proofs, err = newProofs(config, g.clock); err != nil {
 		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())

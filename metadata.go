@@ -28,17 +28,20 @@ func (g *Guard) MetadataPath() string {
 //
 //	mux.Handle("GET "+guard.MetadataPath(), guard.Metadata())
 func (g *Guard) Metadata() http.Handler {
-	document, err := json.Marshal(oauth.ResourceMetadata{
+	document := oauth.ResourceMetadata{
 		Resource:               g.config.Audience,
 		AuthorizationServers:   []string{g.config.Issuer},
 		ScopesSupported:        g.config.Scopes,
 		BearerMethodsSupported: []string{"header"},
 		ResourceName:           g.config.ResourceName,
-	})
+	}
+	if g.bindable() {
+		document.DPoPSigningAlgValuesSupported = g.proofs.names
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		switch {
-		case g.metadataURL == "" || err != nil:
+		case g.metadataURL == "":
 			http.NotFound(w, r)
 			return
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -49,6 +52,9 @@ func (g *Guard) Metadata() http.Handler {
 		h.Set("Content-Type", "application/json")
 		h.Set("Cache-Control", "public, max-age=300")
 		h.Set("Access-Control-Allow-Origin", "*")
-		_, _ = w.Write(document)
+		now := document
+		now.DPoPBoundAccessTokensRequired = g.config.RequireDPoP || g.policies.bindAll()
+		body, _ := json.Marshal(now) // texts always marshal
+		_, _ = w.Write(body)
 	})
 }

@@ -46,6 +46,14 @@ func (t *policyTable) matching(method, escaped string) (set policySet, some bool
 	return set, some
 }
 
+// bindAll reports whether a policy for all requests demands tokens that are bound to a key.
+func (p *policies) bindAll() bool {
+	t := p.table.Load()
+	return t != nil && slices.ContainsFunc(t.list, func(c compiled) bool {
+		return c.method == "" && c.pattern.Everything() && slices.ContainsFunc(c.demands, func(d Demand) bool { return d.kind == demandDPoP })
+	})
+}
+
 // demands are those of the policies in the set.
 func (t *policyTable) demands(set policySet) []Demand {
 	var all []Demand
@@ -114,6 +122,8 @@ func (r *rule) stricter(more []Demand) rule {
 			s.uses = singleUse
 		case demandFresh:
 			s.fresh = true
+		case demandDPoP:
+			s.requireDPoP = true
 		case demandNetwork:
 			s.network = max(s.network, d.network)
 		case demandNoCookie:
@@ -208,6 +218,9 @@ func demandsOf(d policy.Demands) []Demand {
 	}
 	if d.FreshClaims {
 		list = append(list, FreshClaims())
+	}
+	if d.DPoP {
+		list = append(list, RequireDPoP())
 	}
 	if d.SingleUse {
 		list = append(list, SingleUse())

@@ -45,6 +45,27 @@ const (
 	ReasonPolicyUnsupported    = oauth.ReasonPolicyUnsupported
 	ReasonViewStale            = oauth.ReasonViewStale
 	ReasonAuthorityUnavailable = oauth.ReasonAuthorityUnavailable
+
+	ReasonBoundAsBearer       = oauth.ReasonBoundAsBearer
+	ReasonTokenNotBound       = oauth.ReasonTokenNotBound
+	ReasonDPoPRequired        = oauth.ReasonDPoPRequired
+	ReasonProofMissing        = oauth.ReasonProofMissing
+	ReasonProofMalformed      = oauth.ReasonProofMalformed
+	ReasonProofWrongType      = oauth.ReasonProofWrongType
+	ReasonProofWrongAlgorithm = oauth.ReasonProofWrongAlgorithm
+	ReasonProofBadSignature   = oauth.ReasonProofBadSignature
+	ReasonProofMissingClaim   = oauth.ReasonProofMissingClaim
+	ReasonProofExpired        = oauth.ReasonProofExpired
+	ReasonProofNotYetValid    = oauth.ReasonProofNotYetValid
+	ReasonProofIssuedInFuture = oauth.ReasonProofIssuedInFuture
+	ReasonProofTooOld         = oauth.ReasonProofTooOld
+	ReasonProofWrongMethod    = oauth.ReasonProofWrongMethod
+	ReasonProofWrongURL       = oauth.ReasonProofWrongURL
+	ReasonProofWrongToken     = oauth.ReasonProofWrongToken
+	ReasonProofWrongKey       = oauth.ReasonProofWrongKey
+	ReasonProofReplayed       = oauth.ReasonProofReplayed
+	ReasonNonceNeeded         = oauth.ReasonNonceNeeded
+	ReasonProofsFull          = oauth.ReasonProofsFull
 )
 
 // Reason is one way of being refused. What the authority's own endpoints refuse with stands in the same table, see

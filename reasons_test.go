@@ -85,14 +85,17 @@ func challengeOf(r Reason) string {
 		}
 		return ""
 	}
-	g := &Guard{config: Config{Realm: "api"}}
+	g := &Guard{config: Config{Realm: "api", PublicURL: "https://api.example.com"}, proofs: &proofs{names: []string{"ES256"}}}
 	refusal := *refuse(r.Code)
 	refusal.ACRValues, refusal.MaxAge = []string{"a"}, 1e9
-	written := oauth.ParseChallenges([]string{g.challenge(&refusal, []string{"s"})})
+	written := oauth.ParseChallenges(g.challenges(&refusal, []string{"s"}))
 	if len(written) == 0 {
 		return ""
 	}
-	says := "Bearer"
+	says := map[string]string{"bearer": "Bearer", "dpop": "DPoP"}[written[0].Scheme]
+	if len(written) == 2 {
+		says = "Bearer and DPoP"
+	}
 	for _, name := range []string{"scope", "acr_values", "max_age"} {
 		if written[0].Params[name] != "" {
 			says += ", `" + name + "`"

@@ -15,6 +15,7 @@ type Refusal struct {
 	Scope       []string      // what the route demands, with insufficient_scope
 	ACRValues   []string      // how the person may sign in, with insufficient_user_authentication; empty: in any way
 	MaxAge      time.Duration // of the sign-in, whole seconds, with insufficient_user_authentication; 0: any
+	dpop        bool          // the challenge is of the scheme DPoP
 	cause       error
 }
 

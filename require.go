@@ -38,7 +38,7 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 			var refusal *Refusal
 			if req, refusal = r.takeQuery(req); refusal != nil {
 				g.observer.Checked(refusal.Reason, false)
-				g.write(w, refusal, r.scopes())
+				g.write(w, r.refused(refusal), r.scopes())
 				return
 			}
 			if r.presented != "" {
@@ -51,8 +51,11 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 		}
 		token, refusal := g.request(req, &r)
 		if refusal != nil {
-			g.write(w, refusal, r.scopes())
+			g.write(w, r.refused(refusal), r.scopes())
 			return
+		}
+		if r.scheme == dpopScheme {
+			g.nextNonce(w.Header(), r.nonce)
 		}
 		w.Header()["Cache-Control"] = []string{cache}
 		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), contextKey{}, token)))
@@ -62,7 +65,7 @@ func (g *Guard) Require(next http.Handler, demands ...Demand) http.Handler {
 func (g *Guard) request(req *http.Request, r *rule) (*Token, *Refusal) {
 	text, refusal := r.presented, (*Refusal)(nil)
 	if text == "" {
-		text, refusal = extract(req.Header)
+		text, r.scheme, refusal = extract(req.Header)
 	}
 	if refusal != nil {
 		if r.cookie != cookieIgnored && req.Header["Authorization"] == nil {
@@ -90,7 +93,7 @@ func (g *Guard) Challenge(err error) string {
 	if !ok {
 		return ""
 	}
-	return g.challenge(refusal, refusal.Scope)
+	return strings.Join(g.challenges(refusal, refusal.Scope), ", ")
 }
 
 // write answers with a refusal (RFC 6750 section 3, RFC 9728 section 5.1).
@@ -100,8 +103,11 @@ func (g *Guard) write(w http.ResponseWriter, refusal *Refusal, scopes []string) 
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Jeton-Reason", refusal.Reason)
-	if challenge := g.challenge(refusal, scopes); challenge != "" {
-		h.Set("WWW-Authenticate", challenge)
+	if challenges := g.challenges(refusal, scopes); challenges != nil {
+		h["Www-Authenticate"] = challenges
+	}
+	if refusal.Reason == ReasonNonceNeeded {
+		g.nextNonce(h, "")
 	}
 	if refusal.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
@@ -116,14 +122,15 @@ type refusalBody struct {
 	Reason      string     `json:"reason"`
 }
 
-// challenge is the WWW-Authenticate value, "" where another token would not help.
-func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
+// challenges are the values of WWW-Authenticate, none where another token would not help. A request without a
+// token is told every scheme that it may use, any other one its own.
+func (g *Guard) challenges(refusal *Refusal, scopes []string) []string {
 	c := oauth.BearerChallenge{Realm: g.config.Realm, ResourceMetadata: g.metadataURL}
 	switch refusal.Reason {
 	case ReasonMissingToken, ReasonCookieNotAllowed:
 		// RFC 6750 section 3.1: no error code for a request that does not try.
 		c.Scope = strings.Join(scopes, " ")
-		return c.String()
+		return g.inSchemes(refusal, c, true)
 	case ReasonSignInTooOld, ReasonStepUpNeeded: // RFC 9470 section 3
 		c.ACRValues = strings.Join(refusal.ACRValues, " ")
 		if refusal.MaxAge > 0 {
@@ -132,11 +139,23 @@ func (g *Guard) challenge(refusal *Refusal, scopes []string) string {
 	case ReasonInsufficientScope:
 		c.Scope = strings.Join(scopes, " ")
 	case ReasonWrongClient, ReasonWrongSubject, ReasonWrongURL, ReasonNotSingleUse, ReasonCrossOrigin:
-		return ""
+		return nil
 	}
 	if refusal.Status == http.StatusServiceUnavailable {
-		return ""
+		return nil
 	}
 	c.Error, c.Description = refusal.Code, refusal.Description
-	return c.String()
+	return g.inSchemes(refusal, c, refusal.Reason == ReasonMalformedRequest)
+}
+
+// inSchemes renders a challenge for the scheme of a refusal or, with all, for every one that the guard takes.
+func (g *Guard) inSchemes(refusal *Refusal, c oauth.BearerChallenge, all bool) (list []string) {
+	dpop := refusal.underDPoP()
+	if !dpop {
+		list = append(list, c.String())
+	}
+	if dpop || all && g.bindable() {
+		list = append(list, c.DPoP(g.proofs.names...))
+	}
+	return list
 }

@@ -191,7 +191,15 @@ func TestRS_4_RS_5_PRM_2_EachReason(t *testing.T) {
 				if diff := cmp.Diff(want, body); diff != "" {
 					t.Errorf("body: %s", diff)
 				}
-				checkChallenge(t, h.Values("WWW-Authenticate"), reason)
+				challenges := h.Values("WWW-Authenticate")
+				switch reason.Code {
+				case ReasonMissingToken, ReasonCookieNotAllowed, ReasonMalformedRequest: // told both schemes
+					if len(challenges) != 2 || !strings.HasPrefix(challenges[1], "DPoP ") || !strings.HasSuffix(challenges[1], `, algs="ES256 Ed25519 EdDSA PS256"`) {
+						t.Fatalf("challenges %q", challenges)
+					}
+					challenges = challenges[:1]
+				}
+				checkChallenge(t, challenges, reason)
 			})
 		})
 	}
@@ -209,6 +217,9 @@ func checkChallenge(t *testing.T, values []string, reason Reason) {
 		return
 	}
 	rest, ok := strings.CutPrefix(values[0], "Bearer ")
+	if (&Refusal{Reason: reason.Code}).underDPoP() {
+		rest, ok = strings.CutPrefix(values[0], "DPoP ")
+	}
 	if !ok {
 		t.Fatalf("challenge %q", values[0])
 	}
@@ -221,6 +232,9 @@ func checkChallenge(t *testing.T, values []string, reason Reason) {
 		parameters[name] = strings.TrimSuffix(value, `"`)
 	}
 	want := map[string]string{"resource_metadata": testMetadata}
+	if (&Refusal{Reason: reason.Code}).underDPoP() {
+		want["algs"] = "ES256 Ed25519 EdDSA PS256"
+	}
 	tokenless := reason.Code == ReasonMissingToken || reason.Code == ReasonCookieNotAllowed
 	if tokenless || reason.Code == ReasonInsufficientScope {
 		want["scope"] = "reports:read pay"
@@ -286,7 +300,7 @@ func TestPRM_1_Metadata(t *testing.T) {
 			t.Errorf("%d %s", w.Code, got)
 		}
 		want := `{"resource":"https://api.example.com/v1","authorization_servers":["https://id.example.com"],` +
-			`"scopes_supported":["reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports"}`
+			`"scopes_supported":["reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports","dpop_signing_alg_values_supported":["ES256","Ed25519","EdDSA","PS256"]}`
 		if got := w.Body.String(); got != want {
 			t.Errorf("got\n%s, want\n%s", got, want)
 		}
@@ -316,7 +330,7 @@ func TestPRM_1_AudienceIsNoURL(t *testing.T) {
 
 // FuzzExtract: what is taken for a token stands alone behind the scheme in the only header.
 func FuzzExtract(f *testing.F) {
-	for _, seed := range []string{"Bearer a.b.c", "bearer  x", "Bearer", "Bearer a b", "Basic x", "BEARER\ta", "", "Bearer a=="} {
+	for _, seed := range []string{"Bearer a.b.c", "bearer  x", "Bearer", "Bearer a b", "Basic x", "BEARER\ta", "", "Bearer a==", "DPoP a.b.c", "dpop", "dpopx a"} {
 		f.Add(seed, "")
 		f.Add(seed, "Bearer x.y.z")
 	}
@@ -325,7 +339,7 @@ func FuzzExtract(f *testing.F) {
 		if second != "" {
 			header.Add("Authorization", second)
 		}
-		token, refusal := extract(header)
+		token, as, refusal := extract(header)
 		if (token == "") != (refusal != nil) {
 			t.Fatalf("token %q, refusal %v", token, refusal)
 		}
@@ -338,8 +352,8 @@ func FuzzExtract(f *testing.F) {
 		if second != "" {
 			t.Error("took one of two")
 		}
-		scheme, rest, ok := strings.Cut(first, " ")
-		if !ok || !strings.EqualFold(scheme, "Bearer") || strings.TrimLeft(rest, " ") != token {
+		spelled, rest, ok := strings.Cut(first, " ")
+		if !ok || !strings.EqualFold(spelled, map[scheme]string{bearerScheme: "Bearer", dpopScheme: "DPoP"}[as]) || strings.TrimLeft(rest, " ") != token {
 			t.Errorf("took %q from %q", token, first)
 		}
 		if isToken68(token) && strings.ContainsAny(token, " ,\t\r\n\"") {

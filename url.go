@@ -22,24 +22,33 @@ type bound struct {
 	url    string // "": any
 	hash   string // of the URL; "": any
 	method string // "": any
+	key    string // thumbprint of the key whose holder may present it; "": anybody may
 }
 
 func boundOf(c *jwt.Claims) *bound {
-	if !c.Has("uses") && !c.Has("url") && !c.Has("url#S256") && !c.Has("method") {
+	if !c.Has("uses") && !c.Has("url") && !c.Has("url#S256") && !c.Has("method") && !c.Has("cnf") {
 		return nil
 	}
-	return &bound{c.Uses, strings.Clone(c.URL), strings.Clone(c.URLHash), strings.Clone(c.Method)}
+	return &bound{c.Uses, strings.Clone(c.URL), strings.Clone(c.URLHash), strings.Clone(c.Method), strings.Clone(c.Confirmation.KeyThumbprint)}
 }
 
-// senseless reports whether one of these claims is there and permits nothing.
+// senseless reports whether one of these claims is there and permits nothing, or nothing that a guard can check.
 func senseless(c *jwt.Claims) bool {
-	return c.Has("uses") && c.Uses <= 0 ||
+	cnf := &c.Confirmation
+	return c.Has("cnf") && (!jwt.ValidThumbprint(cnf.KeyThumbprint) || cnf.CertificateThumbprint != "" || cnf.Others) ||
+		c.Has("uses") && c.Uses <= 0 ||
 		c.Has("url") && c.URL == "" || c.Has("url#S256") && c.URLHash == "" || c.Has("method") && c.Method == ""
 }
 
 // demands holds a good token against what the route demands and against what the token carries. Counting a
 // use comes last: what is refused for another reason burns none.
 func (g *Guard) demands(ctx context.Context, e *seen.Entry[record], r *rule, now instant) *Refusal {
+	b := e.Value.bound
+	if r.scheme != bearerScheme || r.requireDPoP || b != nil && b.key != "" {
+		if refusal := g.held(e, r, now); refusal != nil {
+			return refusal
+		}
+	}
 	if refusal := r.meets(&e.Value.Token, now); refusal != nil {
 		return refusal
 	}
@@ -51,7 +60,6 @@ func (g *Guard) demands(ctx context.Context, e *seen.Entry[record], r *rule, now
 			return refusal
 		}
 	}
-	b := e.Value.bound
 	if b == nil {
 		if r.uses != anyUses {
 			return refuse(ReasonNotSingleUse)

@@ -40,7 +40,7 @@ const (
 	ThenGiveUp      Action = "give up"       // the same again is refused again: the advice says what to mend
 )
 
-var reasons = slices.Concat(reasonsAtAPI, reasonsAtAuthority, reasonsAtMint)
+var reasons = slices.Concat(reasonsAtAPI, reasonsOfProofs, reasonsAtAuthority, reasonsAtMint)
 
 type reasonKey struct {
 	at   Place

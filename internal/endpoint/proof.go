@@ -64,7 +64,7 @@ func (h *Handler) holds(w http.ResponseWriter, r *http.Request, p presented, c *
 	case jwt.ReasonOf(err) == jwt.ReasonWrongKey:
 		code = oauth.InvalidToken // another's token: no proof will help
 	}
-	return &bearerError{code: code, reason: "dpop_" + reasonOf(err), dpop: true, cause: err}
+	return &bearerError{code: code, reason: oauth.ReasonOfProof(reasonOf(err)), dpop: true, cause: err}
 }
 
 // reasonOf is the reason for which a proof was refused.

@@ -30,6 +30,7 @@ type Demands struct {
 	ACR          []string `json:"acr,omitempty"`           // one of them: how the person signed in
 	FreshClaims  bool     `json:"fresh_claims,omitempty"`  // what the token says must not have changed
 	SingleUse    bool     `json:"single_use,omitempty"`    // the token may be used once
+	DPoP         bool     `json:"dpop,omitempty"`          // the token must be bound to a key, and the proof come along
 	NoCookie     bool     `json:"no_cookie,omitempty"`     // session cookies do not pass, whatever the route says
 	Registry     bool     `json:"registry,omitempty"`      // the authority is asked on first sight, whatever the route says
 	Network      string   `json:"network,omitempty"`       // NetworkFlag or NetworkEnforce, for tokens from another network
@@ -119,7 +120,7 @@ func (p Policy) Check() error {
 // Empty reports whether nothing is demanded.
 func (d Demands) Empty() bool {
 	return d.MaxAge == nil && len(d.Scope) == 0 && len(d.Clients) == 0 && d.AuthAge == nil && len(d.ACR) == 0 &&
-		!d.FreshClaims && !d.SingleUse && !d.NoCookie && !d.Registry && d.Network == "" && d.Fail == "" && d.MaxStaleness == nil
+		!d.FreshClaims && !d.SingleUse && !d.DPoP && !d.NoCookie && !d.Registry && d.Network == "" && d.Fail == "" && d.MaxStaleness == nil
 }
 
 // And is what both demand together. nobody reports that no token can meet it.
@@ -130,6 +131,7 @@ func (d Demands) And(other Demands) (both Demands, nobody bool) {
 	both.MaxStaleness = shorter(d.MaxStaleness, other.MaxStaleness)
 	both.FreshClaims = d.FreshClaims || other.FreshClaims
 	both.SingleUse = d.SingleUse || other.SingleUse
+	both.DPoP = d.DPoP || other.DPoP
 	both.NoCookie = d.NoCookie || other.NoCookie
 	both.Registry = d.Registry || other.Registry
 	if d.Network == "" || other.Network == NetworkEnforce {

@@ -57,6 +57,9 @@ func ParsePattern(s string) (Pattern, error) {
 	return p, nil
 }
 
+// Everything reports whether the pattern matches every path.
+func (p Pattern) Everything() bool { return p.rest && len(p.segments) == 0 }
+
 // registrable asks ServeMux itself, which panics at what it does not take.
 func registrable(s string) (err error) {
 	defer func() {
