@@ -13,7 +13,7 @@ import (
 // with a `jeton dev` running and jeton on PATH.
 func TestDocs_ShellBlocksWork(t *testing.T) {
 	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
-	for _, name := range []string{"run", "register-a-client", "guard-an-api", "revoke", "sign-people-in", "policies", "step-up", "mint"} {
+	for _, name := range []string{"run", "register-a-client", "guard-an-api", "revoke", "sign-people-in", "policies", "step-up", "mint", "secrets"} {
 		t.Run(name, func(t *testing.T) {
 			sh := shell(t)
 			page, err := os.ReadFile(filepath.Join("..", "..", "docs", name+".md"))
