@@ -24,6 +24,7 @@ build:
 test: packages
 	JETON_TEST_ALL=1 go test ./...
 	cd grpcguard && go test ./...
+	cd jwk/etcd && JETON_TEST_ALL=1 go test ./...
 
 race: packages
 	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race $(RACE)
@@ -40,6 +41,7 @@ lint: $(LINT)
 	go vet ./...
 	$(LINT) run
 	cd grpcguard && go vet ./... && $(LINT) run
+	cd jwk/etcd && go vet ./... && $(LINT) run
 
 # Needs the Go vulnerability database, so it is not part of check.
 vuln: $(VULN)
