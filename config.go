@@ -38,6 +38,11 @@ type Config struct {
 	// algorithm of its key. With SharedKeys the default has HS256 too.
 	Algorithms []jwk.Algorithm
 
+	// Keys are the authority's public keys from elsewhere than JWKSURL, for example pushed by a coordination
+	// service (packages jwk/zookeeper and jwk/etcd). They are asked first; a key that they do not have is looked
+	// for among those of JWKSURL. Default none.
+	Keys jwk.Source
+
 	// SharedKeys are the secrets of a fleet whose tokens the authority signs with HS256: the ring that is
 	// registered for Audience, for example from [jwk.NewSecretFile]. Tokens that are signed with a published
 	// key are accepted beside them, unless Algorithms has HS256 alone. Every member of the fleet can make

@@ -91,8 +91,11 @@ func NewGuard(config Config) (*Guard, error) {
 		return nil, err
 	}
 	var keys jwk.Source = g.keys
+	if config.Keys != nil {
+		keys = pushedKeys{pushed: config.Keys, fetched: g.keys}
+	}
 	if config.SharedKeys != nil {
-		keys = keySources{shared: config.SharedKeys, published: g.keys}
+		keys = keySources{shared: config.SharedKeys, published: keys}
 	}
 	g.verifier, err = jwt.NewVerifier(jwt.Config{
 		Profile:      jwt.AccessToken,
@@ -174,7 +177,8 @@ func (g *Guard) Mode() Mode {
 // Ready reports whether the guard can decide about any token without the authority's help: it has keys, and,
 // in mode Full, a view that is not stale. It is meant for a readiness probe.
 func (g *Guard) Ready() bool {
-	return g.keys.Held() != nil && !g.keysMoved.Load() && (g.view == nil || !g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness))
+	keys := g.keys.Held() != nil && !g.keysMoved.Load() || pushed(g.config.Keys)
+	return keys && (g.view == nil || !g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness))
 }
 
 // onEntry is called by the view for what the feed brings besides revocations.

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) ringCommand() *cobra.Command {
-	return a.administers(a.group("ring", "Secrets shared with a fleet of servers", a.ringCreate(), a.ringExport()))
+	return a.administers(a.group("ring", "Secrets shared with a fleet of servers", a.ringCreate(), a.ringExport(), a.ringMember()))
 }
 
 func (a *app) ringCreate() *cobra.Command {

@@ -48,6 +48,10 @@ type Config struct {
 	// it signed has expired: nobody notices.
 	Keys Keys `yaml:"keys"`
 
+	// Where the keys that servers verify with are pushed to, for servers that follow
+	// them there.
+	Publish Publish `yaml:"publish"`
+
 	// How long a browser stays signed in.
 	Sessions Sessions `yaml:"sessions"`
 
@@ -251,6 +255,73 @@ type Keys struct {
 	RefreshCompromise string `yaml:"refresh_compromise"`
 }
 
+// Publish names the coordination services that key rings are written to.
+type Publish struct {
+	// Who may read a ring of shared secrets: its name, a space, and a member's
+	// public key as `jeton ring member` shows it. A ring without members is not
+	// written.
+	Members []string `yaml:"members"`
+
+	// Apache ZooKeeper.
+	ZooKeeper ZooKeeper `yaml:"zookeeper"`
+
+	// etcd, through the JSON gateway that it serves beside gRPC.
+	Etcd Etcd `yaml:"etcd"`
+}
+
+// ZooKeeper names an ensemble.
+type ZooKeeper struct {
+	// Servers, as host:port. None: nothing is written.
+	Servers []string `yaml:"servers"`
+
+	// Node under which each ring has one. It is made when it is missing.
+	Path string `yaml:"path"`
+
+	// User of the scheme digest. With one, only this user may write the nodes.
+	User string `yaml:"user"`
+
+	// Its password.
+	Password secret.Value `yaml:"password"`
+
+	// Whether to speak TLS: off or required.
+	TLS string `yaml:"tls"`
+
+	// File with the certificates, in PEM, of who may sign the servers'. Empty: the
+	// system's.
+	CAFile string `yaml:"ca_file"`
+
+	// Certificate of ours, in PEM, if the servers ask for one.
+	CertFile string `yaml:"cert_file"`
+
+	// Its private key.
+	KeyFile string `yaml:"key_file"`
+}
+
+// Etcd names a cluster.
+type Etcd struct {
+	// URLs of its members. None: nothing is written.
+	Endpoints []string `yaml:"endpoints"`
+
+	// What the keys begin with; a slash and the ring's name follow.
+	Prefix string `yaml:"prefix"`
+
+	// User of etcd's own authentication, if that is on.
+	User string `yaml:"user"`
+
+	// Its password.
+	Password secret.Value `yaml:"password"`
+
+	// File with the certificates, in PEM, of who may sign the members'. Empty: the
+	// system's.
+	CAFile string `yaml:"ca_file"`
+
+	// Certificate of ours, in PEM, if the members ask for one.
+	CertFile string `yaml:"cert_file"`
+
+	// Its private key.
+	KeyFile string `yaml:"key_file"`
+}
+
 // Sessions holds the lifetimes of sign-ins.
 type Sessions struct {
 	// A session that was not used for this long ends.
@@ -369,6 +440,7 @@ func Default() Config {
 			IDAlgorithms:      []string{"RS256", "ES256", "Ed25519"},
 			RefreshCompromise: "rotate",
 		},
+		Publish:  Publish{ZooKeeper: ZooKeeper{Path: "/jeton", TLS: Off}, Etcd: Etcd{Prefix: "/jeton"}},
 		Sessions: Sessions{Idle: time.Hour, Absolute: 24 * time.Hour, IP: "flag"},
 		SignIn: SignIn{
 			MinPassword:     15,

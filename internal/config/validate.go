@@ -62,6 +62,8 @@ func (c Config) Validate() error {
 	}
 	check("keys.refresh_compromise", oneOf(k.RefreshCompromise, "rotate", "end"))
 
+	problems = append(problems, c.checkPublish()...)
+
 	check("sessions.idle", within(c.Sessions.Idle, time.Minute, c.Sessions.Absolute))
 
 	check("sessions.ip", oneOf(c.Sessions.IP, "off", "flag", "enforce"))

@@ -68,6 +68,7 @@ func TestMD_1_Issuer(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
+	const member = "jm_3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08" // X25519, of RFC 7748 section 6.1
 	tests := []struct {
 		name   string
 		change func(*config.Config)
@@ -98,6 +99,22 @@ func TestValidate(t *testing.T) {
 		{"fast heartbeat", func(c *config.Config) { c.Feed.Heartbeat = 1 }, "feed.heartbeat"},
 		{"no origins", func(c *config.Config) { c.CORS.Origins = nil }, ""},
 		{"origin with a path", func(c *config.Config) { c.CORS.Origins = []string{"https://a.example/x"} }, "cors.origins"},
+		{"member without a ring", func(c *config.Config) { c.Publish.Members = []string{"jm_x"} }, "publish.members: want a ring's name"},
+		{"member that is none", func(c *config.Config) { c.Publish.Members = []string{"fleet jm_x"} }, "publish.members: member of ring fleet"},
+		{"member of a ring of ours", func(c *config.Config) { c.Publish.Members = []string{"refresh " + member} }, "publish.members"},
+		{"member", func(c *config.Config) { c.Publish.Members = []string{"fleet " + member} }, ""},
+		{"ZooKeeper without a port", func(c *config.Config) { c.Publish.ZooKeeper.Servers = []string{"zk1"} }, "publish.zookeeper.servers"},
+		{"ZooKeeper user without a password", func(c *config.Config) {
+			c.Publish.ZooKeeper.Servers, c.Publish.ZooKeeper.User = []string{"zk1:2181"}, "jeton"
+		}, "publish.zookeeper.user: and password"},
+		{"ZooKeeper path", func(c *config.Config) {
+			c.Publish.ZooKeeper.Servers, c.Publish.ZooKeeper.Path = []string{"zk1:2181"}, "jeton/"
+		}, "publish.zookeeper.path"},
+		{"ZooKeeper CA that is not there", func(c *config.Config) {
+			c.Publish.ZooKeeper = config.ZooKeeper{Servers: []string{"zk1:2181"}, Path: "/jeton", TLS: config.Required, CAFile: "nowhere"}
+		}, "publish.zookeeper: ca_file"},
+		{"etcd without a scheme", func(c *config.Config) { c.Publish.Etcd.Endpoints = []string{"etcd1:2379"} }, "publish.etcd.endpoints"},
+		{"etcd", func(c *config.Config) { c.Publish.Etcd.Endpoints = []string{"https://etcd1:2379"} }, ""},
 		{"format", func(c *config.Config) { c.Log.Format = "xml" }, "log.format"},
 	}
 	for _, test := range tests {

@@ -126,6 +126,13 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.work.Go(func() { s.rings.Run(work) })
 	s.work.Go(func() { s.upkeep(work) })
 	s.work.Go(func() { s.sealing.Run(work) })
+	publisher, err := s.publisher()
+	if err != nil {
+		return nil, err
+	}
+	if publisher != nil {
+		s.work.Go(func() { publisher.Run(work) })
+	}
 	s.metrics.watch(s)
 
 	if err := s.assemble(); err != nil {
