@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/jetonhq/jeton/internal/agent"
+	"github.com/jetonhq/jeton/internal/bffserver"
 	"github.com/jetonhq/jeton/internal/cli"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/server"
@@ -27,7 +28,7 @@ func run() int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ()}
-	return cli.Run(ctx, os.Args[1:], streams, cli.Commands{Dev: dev, Serve: serve, Agent: check})
+	return cli.Run(ctx, os.Args[1:], streams, cli.Commands{Dev: dev, Serve: serve, Agent: check, BFF: front})
 }
 
 func dev(ctx context.Context, o cli.DevOptions) error {
@@ -43,6 +44,10 @@ func serve(ctx context.Context, c config.Config) error {
 
 func check(ctx context.Context, c agent.Config, log config.Log) error {
 	return agent.Run(ctx, c, logger(os.Stderr, log))
+}
+
+func front(ctx context.Context, c bffserver.Config) error {
+	return bffserver.Run(ctx, c, logger(os.Stderr, c.Log))
 }
 
 func logger(w io.Writer, c config.Log) *slog.Logger {

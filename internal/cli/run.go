@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jetonhq/jeton/internal/agent"
+	"github.com/jetonhq/jeton/internal/bffserver"
 	"github.com/jetonhq/jeton/internal/config"
 )
 
@@ -27,6 +28,7 @@ type Commands struct {
 	Dev   func(context.Context, DevOptions) error
 	Serve func(context.Context, config.Config) error
 	Agent func(context.Context, agent.Config, config.Log) error
+	BFF   func(context.Context, bffserver.Config) error
 }
 
 // Exit codes.
@@ -109,6 +111,9 @@ func (a *app) root() *cobra.Command {
 	}
 	if a.commands.Agent != nil {
 		root.AddCommand(a.agentCommand())
+	}
+	if a.commands.BFF != nil {
+		root.AddCommand(a.bffCommand())
 	}
 	root.AddCommand(
 		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.policyCommand(), a.sealCommand(), a.keyCommand(), a.ringCommand(), a.sessionCommand(),

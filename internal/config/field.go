@@ -20,9 +20,14 @@ type field struct {
 	value reflect.Value
 }
 
+// prefix begins the server's variables.
+const prefix = "JETON_"
+
 // environment is the name of a setting's variable.
-func (f field) environment() string {
-	return "JETON_" + strings.ToUpper(strings.ReplaceAll(f.path, ".", "_"))
+func (f field) environment() string { return f.variable(prefix) }
+
+func (f field) variable(prefix string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(f.path, ".", "_"))
 }
 
 var (
@@ -33,9 +38,11 @@ var (
 
 func (f field) isSecret() bool { return f.value.Type() == secretType }
 
-// isDocument: the provision section has a shape of its own, which the
-// environment cannot express.
-func (f field) isDocument() bool { return f.value.Type() == provisionType }
+// isDocument: the provision section, and a map, have a shape of their own, which
+// the environment cannot express.
+func (f field) isDocument() bool {
+	return f.value.Type() == provisionType || f.value.Kind() == reflect.Map
+}
 
 func (f field) isSection() bool {
 	return f.value.Kind() == reflect.Struct && !f.isSecret() && !f.isDocument() && !f.hasText()
@@ -63,7 +70,7 @@ func children(section reflect.Value, path string) []field {
 }
 
 // settings lists every setting below c.
-func settings(c *Config) []field {
+func settings(c any) []field {
 	var found []field
 	var walk func(section reflect.Value, path string)
 	walk = func(section reflect.Value, path string) {
@@ -118,6 +125,12 @@ func setOne(v reflect.Value, text string) error {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(text)
+	case reflect.Bool:
+		yes, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		v.SetBool(yes)
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {

@@ -19,7 +19,7 @@ func Load(path string, environ []string) (Config, error) {
 	if path != "" {
 		problems = append(problems, readFile(path, &c)...)
 	}
-	problems = append(problems, readEnvironment(env, &c)...)
+	problems = append(problems, readEnvironment(env, prefix, &c)...)
 	if err := c.Validate(); err != nil {
 		problems = append(problems, err)
 	}
@@ -50,9 +50,9 @@ func (v variables) lookup(name string) (string, bool) {
 }
 
 // readEnvironment lays the environment over c.
-func readEnvironment(env variables, c *Config) (problems []error) {
+func readEnvironment(env variables, prefix string, c any) (problems []error) {
 	for _, f := range settings(c) {
-		name := f.environment()
+		name := f.variable(prefix)
 		value, present := env.lookup(name)
 		if f.isSecret() {
 			file, fromFile := env.lookup(name + "_FILE")

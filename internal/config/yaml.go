@@ -16,7 +16,7 @@ import (
 )
 
 // readFile lays the YAML file at path over c.
-func readFile(path string, c *Config) []error {
+func readFile(path string, c any) []error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return []error{err}

@@ -1,0 +1,81 @@
+package bffserver
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/jetonhq/jeton/bff"
+)
+
+// metrics are this process's own: there is no global registry.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+}
+
+func newMetrics(app *bff.App) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jeton_bff_requests_total", Help: "Requests answered, by route and status.",
+		}, []string{"route", "status"}),
+	}
+	m.registry.MustRegister(m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, c := range []struct {
+		name, help string
+		count      func(bff.Stats) uint64
+	}{
+		{"sign_ins", "Sign-ins finished.", func(s bff.Stats) uint64 { return s.SignIns }},
+		{"sign_ins_refused", "Sign-ins that came back and were not accepted.", func(s bff.Stats) uint64 { return s.Refused }},
+		{"sign_outs", "Sign-outs by people.", func(s bff.Stats) uint64 { return s.SignOuts }},
+		{"sessions_ended", "Sessions that the authority ended.", func(s bff.Stats) uint64 { return s.Ended }},
+		{"refreshes", "Tokens refreshed.", func(s bff.Stats) uint64 { return s.Refreshes }},
+		{"refresh_failures", "Refreshes that failed and may work again.", func(s bff.Stats) uint64 { return s.RefreshFailures }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Name: "jeton_bff_" + c.name + "_total", Help: c.help},
+			func() float64 { return float64(c.count(app.Stats())) },
+		))
+	}
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// counted counts the answers of a route.
+func (m *metrics) counted(route string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := &recorder{ResponseWriter: w}
+		defer func() { m.requests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc() }()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status < http.StatusOK { // none yet, or an informational one
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
