@@ -24,7 +24,7 @@ var sections = []struct {
 }{
 	{oauth.AtAPI, "Refused by an API", "A guard, the [agent](agent.md), and the authority's own `/userinfo`. The code is in the header `Jeton-Reason`, in `reason` of the JSON\n" +
 		"body, in `Refusal.Reason` in Go and in the trailer `jeton-reason` of gRPC. The same codes say why a token is not active: `POST /consume`,\n" +
-		"`POST /registry/check`, and `POST /introspect` where the caller is the token's client or the API it is for."},
+		"`POST /registry/check`, and, in the header, `POST /introspect` where the caller is the token's client or the API it is for."},
 	{oauth.AtAuthority, "Refused by the authority", "`/token`, `/revoke`, `/introspect`, `/mint` and what else clients call with their credentials. The code is in `Jeton-Reason` and in `reason`\n" +
 		"of the JSON body; in Go `oauth.ReasonOf(err)` has it, for errors of package `client`. Nobody is told more than a generic code before\n" +
 		"they have shown a token of ours that belongs to them."},

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -12,7 +13,8 @@ import (
 
 // introspect answers whether a token is alive (RFC 7662), to the resource it
 // is for and to the client it was issued to. Everybody else, and every dead or
-// foreign token, gets exactly {"active":false} (INT-3).
+// foreign token, gets exactly {"active":false} (INT-3). Why a dead one is dead
+// the two are told beside it, in a header that other callers do not see.
 func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r)
 	if err != nil {
@@ -29,18 +31,25 @@ func (h *Handler) introspect(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	_, from := h.cfg.Caller(r)
 	t, err := h.cfg.Tokens.Check(ctx, token, from)
-	if tokens.ReasonOf(err) != "" {
-		h.cfg.Logger.DebugContext(ctx, "introspected token is not active", "reason", tokens.ReasonOf(err), "client", caller.ID)
-		return writeJSON(w, oauth.Introspection{})
-	}
-	if err != nil {
+	refused, dead := errors.AsType[*tokens.Refused](err)
+	if dead {
+		h.cfg.Logger.DebugContext(ctx, "introspected token is not active", "reason", refused.Reason, "client", caller.ID)
+		t = refused.Token
+	} else if err != nil {
 		return err
+	}
+	if t == nil { // it may say what it likes
+		return writeJSON(w, oauth.Introspection{})
 	}
 	resources, err := h.cfg.Clients.ResourceOf(ctx, caller.ID)
 	if err != nil {
 		return err
 	}
 	if !clients.Visible(caller, resources, t.Claims.Audience, t.Claims.ClientID) {
+		return writeJSON(w, oauth.Introspection{})
+	}
+	if dead {
+		w.Header().Set(headerReason, refused.Reason)
 		return writeJSON(w, oauth.Introspection{})
 	}
 	return writeJSON(w, describe(t))

@@ -26,7 +26,8 @@ const (
 // Refused says that a token is not accepted, and why, in one stable code.
 type Refused struct {
 	Reason string
-	Cause  error // for the log
+	Cause  error      // for the log
+	Token  *jwt.Token // whose signature is ours; nil where that is not so
 }
 
 func (r *Refused) Error() string {
@@ -71,7 +72,11 @@ func (s *Service) Check(ctx context.Context, token string, from authority.Contex
 	}
 	t, err := s.access.Verify(ctx, token)
 	if err != nil {
-		return nil, &Refused{Reason: jwt.ReasonOf(err), Cause: err}
+		refused := &Refused{Reason: jwt.ReasonOf(err), Cause: err}
+		if refused.Reason == jwt.ReasonExpired {
+			refused.Token, _ = s.expired.Verify(ctx, token)
+		}
+		return nil, refused
 	}
 	if err := s.inView(t); err != nil {
 		return nil, err
@@ -92,10 +97,10 @@ func (s *Service) Check(ctx context.Context, token string, from authority.Contex
 func (s *Service) inView(t *jwt.Token) error {
 	jti, gid, sid := tokenIDs(t.Claims)
 	if s.cfg.View.KeyRevoked(t.Header.KeyID) {
-		return &Refused{Reason: ReasonKeyRevoked}
+		return &Refused{Reason: ReasonKeyRevoked, Token: t}
 	}
 	if v := s.cfg.View.Revoked(revocation.ID(jti), revocation.ID(gid), revocation.ID(sid)); v.Hit() {
-		return &Refused{Reason: reasonOfKind(authority.Kind(v.Kind.String()))}
+		return &Refused{Reason: reasonOfKind(authority.Kind(v.Kind.String())), Token: t}
 	}
 	return nil
 }
@@ -117,7 +122,7 @@ func (s *Service) registered(ctx context.Context, t *jwt.Token, token string, fr
 		s.forgery(ctx, t.Header.KeyID, jti, gid, from)
 	}
 	if reason != "" {
-		return &Refused{Reason: reason}
+		return &Refused{Reason: reason, Token: t}
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ type Config struct {
 type Service struct {
 	cfg      Config
 	access   *jwt.Verifier
+	expired  *jwt.Verifier // of access tokens, but for exp: to tell their owner why
 	hints    *jwt.Verifier
 	shared   atomic.Pointer[sharedRings] // nil: to be read
 	standing standing
@@ -128,6 +129,13 @@ func New(cfg Config) (*Service, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tokens: access verifier: %w", err)
+	}
+	s.expired, err = jwt.NewVerifier(jwt.Config{
+		Profile: jwt.AccessToken, Issuer: cfg.Issuer, InsecureNoAudience: true, InsecureAllowExpired: true,
+		Algorithms: accessAlgorithms(), Keys: cfg.Keys.AccessSource(), Now: cfg.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tokens: verifier of expired access tokens: %w", err)
 	}
 	s.hints, err = jwt.NewVerifier(jwt.Config{
 		Profile: jwt.IDToken, Issuer: cfg.Issuer, InsecureNoAudience: true, InsecureAllowExpired: true,
