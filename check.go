@@ -137,7 +137,13 @@ func (g *Guard) unverified(token string, err error) *Refusal {
 	switch known.Reason {
 	case ReasonKeysUnavailable:
 		return refuseCause(ReasonKeysUnavailable, err)
-	case ReasonMalformed, ReasonWrongType, ReasonWrongAlgorithm, ReasonUnknownKey:
+	case ReasonUnknownKey:
+		if g.view != nil && g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness) {
+			// Cut off from the news, a guard cannot say that there is no such key.
+			return refuseCause(ReasonKeysUnavailable, err)
+		}
+		return known
+	case ReasonMalformed, ReasonWrongType, ReasonWrongAlgorithm:
 		return known // found without a signature check, mostly; and there is no end of them
 	}
 	return g.remember(token, known)
