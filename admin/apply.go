@@ -8,7 +8,8 @@ type Document struct {
 	Resources []ResourceSpec `json:"resources,omitempty"`
 	Accounts  []NewAccount   `json:"accounts,omitempty"`
 	Policies  []PolicySpec   `json:"policies,omitempty"`
-	Prune     bool           `json:"prune,omitempty"` // delete clients, resources and policies that are not named; accounts are never deleted
+	Webhooks  []NewWebhook   `json:"webhooks,omitempty"`
+	Prune     bool           `json:"prune,omitempty"` // delete clients, resources, policies and webhooks that are not named; accounts are never deleted
 }
 
 // ApplyRequest is a document on its way to the server.
@@ -48,10 +49,10 @@ const (
 // Change is one line of a diff.
 type Change struct {
 	Action Action  `json:"action"`
-	Kind   string  `json:"kind"` // client, resource, policy or account
+	Kind   string  `json:"kind"` // client, resource, policy, webhook or account
 	Name   string  `json:"name"`
 	Fields []Field `json:"fields,omitempty"`
-	Secret string  `json:"secret,omitempty"` // of a client that was created without one, shown once
+	Secret string  `json:"secret,omitempty"` // of a client or webhook that was created without one, shown once
 }
 
 // Field is a setting that differs. Secrets and passwords show neither value.

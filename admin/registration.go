@@ -11,21 +11,25 @@ type ClientSpec struct {
 	GrantTypes             []string `json:"grant_types,omitempty"`
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	Scope                  []string `json:"scope,omitempty"`        // what it may ask for
-	Audience               string   `json:"audience,omitempty"`     // `aud` of its access tokens; "" means the authority's default
-	FirstParty             bool     `json:"first_party,omitempty"`  // no consent page
-	Native                 bool     `json:"native,omitempty"`       // an installed app
-	WithoutPKCE            bool     `json:"without_pkce,omitempty"` // confidential OpenID Connect clients that send a nonce instead
-	IDTokenAlg             string   `json:"id_token_alg,omitempty"` // RS256 (default), ES256 or Ed25519
-	AccessLifetime         Duration `json:"access_lifetime,omitzero"`
-	RefreshIdle            Duration `json:"refresh_idle,omitzero"`
-	RefreshAbsolute        Duration `json:"refresh_absolute,omitzero"`
-	RefreshPolicy          string   `json:"refresh_policy,omitempty"`           // standard (default), strict, tolerant or bound
-	RevokeShared           bool     `json:"revoke_shared,omitempty"`            // end a grant whose refresh token two parties use in turn
-	IP                     string   `json:"ip,omitempty"`                       // off, flag (default) or enforce, when its tokens come from another network
-	IPRefresh              bool     `json:"ip_refresh,omitempty"`               // with enforce: refreshing from another network is refused too
-	DPoPBound              bool     `json:"dpop_bound_access_tokens,omitempty"` // it gets only tokens that are bound to a key (RFC 9449 section 5.2)
-	Disabled               bool     `json:"disabled,omitempty"`
+	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"` // where it is told of sessions that ended
+	// The logout token must name the session. It always does; this is what
+	// the client registered.
+	BackchannelLogoutSessionRequired bool     `json:"backchannel_logout_session_required,omitempty"`
+	Scope                            []string `json:"scope,omitempty"`        // what it may ask for
+	Audience                         string   `json:"audience,omitempty"`     // `aud` of its access tokens; "" means the authority's default
+	FirstParty                       bool     `json:"first_party,omitempty"`  // no consent page
+	Native                           bool     `json:"native,omitempty"`       // an installed app
+	WithoutPKCE                      bool     `json:"without_pkce,omitempty"` // confidential OpenID Connect clients that send a nonce instead
+	IDTokenAlg                       string   `json:"id_token_alg,omitempty"` // RS256 (default), ES256 or Ed25519
+	AccessLifetime                   Duration `json:"access_lifetime,omitzero"`
+	RefreshIdle                      Duration `json:"refresh_idle,omitzero"`
+	RefreshAbsolute                  Duration `json:"refresh_absolute,omitzero"`
+	RefreshPolicy                    string   `json:"refresh_policy,omitempty"`           // standard (default), strict, tolerant or bound
+	RevokeShared                     bool     `json:"revoke_shared,omitempty"`            // end a grant whose refresh token two parties use in turn
+	IP                               string   `json:"ip,omitempty"`                       // off, flag (default) or enforce, when its tokens come from another network
+	IPRefresh                        bool     `json:"ip_refresh,omitempty"`               // with enforce: refreshing from another network is refused too
+	DPoPBound                        bool     `json:"dpop_bound_access_tokens,omitempty"` // it gets only tokens that are bound to a key (RFC 9449 section 5.2)
+	Disabled                         bool     `json:"disabled,omitempty"`
 
 	Mint *MintPolicy `json:"mint,omitempty"` // what it may mint and restrict; none: nothing
 }

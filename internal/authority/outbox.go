@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/secret"
@@ -50,7 +51,7 @@ type Delivery struct {
 	EventID   secret.ID
 	EventType EventType
 	Body      []byte // what the channel needs to send it
-	Sealed    bool   // Body is sealed, and forgotten once it was delivered
+	Sealed    []byte // instead of Body: the same, sealed for DeliveryPlace, and forgotten once it was delivered
 	State     DeliveryState
 	Attempts  int       // begun so far
 	NextAt    time.Time // pending: not before this
@@ -60,6 +61,9 @@ type Delivery struct {
 	CreatedAt time.Time
 	DoneAt    time.Time // zero while pending
 }
+
+// DeliveryPlace is what the body of a delivery is sealed for.
+func DeliveryPlace(id secret.ID) string { return fmt.Sprintf("deliveries/%X", id[:]) }
 
 // Lane is a lane with pending deliveries.
 type Lane struct {
@@ -129,10 +133,14 @@ type Webhook struct {
 
 // WebhookSecret signs what a webhook gets.
 type WebhookSecret struct {
-	Sealed    []byte
+	ID        secret.ID
+	Sealed    []byte // for WebhookSecretPlace
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: until it is rotated out
 }
+
+// WebhookSecretPlace is what a webhook's secret is sealed for.
+func WebhookSecretPlace(id secret.ID) string { return fmt.Sprintf("webhook_secrets/%X", id[:]) }
 
 // WebhookStore keeps webhooks.
 type WebhookStore interface {

@@ -33,6 +33,8 @@ func (f *clientFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.given.GrantTypes, "grant", nil, "grant `TYPE` it may use: authorization_code, refresh_token, client_credentials; repeatable")
 	flags.StringArrayVar(&f.given.RedirectURIs, "redirect-uri", nil, "`URI` to which sign-ins return, compared byte by byte; repeatable")
 	flags.StringArrayVar(&f.given.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "`URI` to which sign-outs return; repeatable")
+	flags.StringVar(&f.given.BackchannelLogoutURI, "backchannel-logout-uri", "", "`URI` where it is told of sessions that ended")
+	flags.BoolVar(&f.given.BackchannelLogoutSessionRequired, "backchannel-logout-session-required", false, "what it is told must name the session")
 	flags.StringVar(&f.scope, "scope", "", "`SCOPES` it may ask for, separated by spaces")
 	flags.StringVar(&f.given.Audience, "audience", "", "`URL` of the API its tokens are for")
 	flags.BoolVar(&f.given.FirstParty, "first-party", false, "people are not asked for consent")
@@ -59,27 +61,29 @@ func (f *clientFlags) apply(flags *pflag.FlagSet, to *admin.ClientSpec) {
 		given.AuthMethod = "none"
 	}
 	for name, copyOne := range map[string]func(){
-		"name":                     func() { to.Name = given.Name },
-		"auth-method":              func() { to.AuthMethod = given.AuthMethod },
-		"public":                   func() { to.AuthMethod = given.AuthMethod },
-		"grant":                    func() { to.GrantTypes = given.GrantTypes },
-		"redirect-uri":             func() { to.RedirectURIs = given.RedirectURIs },
-		"post-logout-redirect-uri": func() { to.PostLogoutRedirectURIs = given.PostLogoutRedirectURIs },
-		"scope":                    func() { to.Scope = given.Scope },
-		"audience":                 func() { to.Audience = given.Audience },
-		"first-party":              func() { to.FirstParty = given.FirstParty },
-		"native":                   func() { to.Native = given.Native },
-		"id-token-alg":             func() { to.IDTokenAlg = given.IDTokenAlg },
-		"access-lifetime":          func() { to.AccessLifetime = admin.Duration(f.access) },
-		"refresh-idle":             func() { to.RefreshIdle = admin.Duration(f.idle) },
-		"refresh-absolute":         func() { to.RefreshAbsolute = admin.Duration(f.absolute) },
-		"refresh-policy":           func() { to.RefreshPolicy = given.RefreshPolicy },
-		"revoke-shared":            func() { to.RevokeShared = given.RevokeShared },
-		"dpop-bound":               func() { to.DPoPBound = given.DPoPBound },
-		"ip":                       func() { to.IP = given.IP },
-		"ip-refresh":               func() { to.IPRefresh = given.IPRefresh },
-		"without-pkce":             func() { to.WithoutPKCE = given.WithoutPKCE },
-		"disabled":                 func() { to.Disabled = given.Disabled },
+		"name":                                func() { to.Name = given.Name },
+		"auth-method":                         func() { to.AuthMethod = given.AuthMethod },
+		"public":                              func() { to.AuthMethod = given.AuthMethod },
+		"grant":                               func() { to.GrantTypes = given.GrantTypes },
+		"redirect-uri":                        func() { to.RedirectURIs = given.RedirectURIs },
+		"post-logout-redirect-uri":            func() { to.PostLogoutRedirectURIs = given.PostLogoutRedirectURIs },
+		"backchannel-logout-uri":              func() { to.BackchannelLogoutURI = given.BackchannelLogoutURI },
+		"backchannel-logout-session-required": func() { to.BackchannelLogoutSessionRequired = given.BackchannelLogoutSessionRequired },
+		"scope":                               func() { to.Scope = given.Scope },
+		"audience":                            func() { to.Audience = given.Audience },
+		"first-party":                         func() { to.FirstParty = given.FirstParty },
+		"native":                              func() { to.Native = given.Native },
+		"id-token-alg":                        func() { to.IDTokenAlg = given.IDTokenAlg },
+		"access-lifetime":                     func() { to.AccessLifetime = admin.Duration(f.access) },
+		"refresh-idle":                        func() { to.RefreshIdle = admin.Duration(f.idle) },
+		"refresh-absolute":                    func() { to.RefreshAbsolute = admin.Duration(f.absolute) },
+		"refresh-policy":                      func() { to.RefreshPolicy = given.RefreshPolicy },
+		"revoke-shared":                       func() { to.RevokeShared = given.RevokeShared },
+		"dpop-bound":                          func() { to.DPoPBound = given.DPoPBound },
+		"ip":                                  func() { to.IP = given.IP },
+		"ip-refresh":                          func() { to.IPRefresh = given.IPRefresh },
+		"without-pkce":                        func() { to.WithoutPKCE = given.WithoutPKCE },
+		"disabled":                            func() { to.Disabled = given.Disabled },
 	} {
 		if flags.Changed(name) {
 			copyOne()
@@ -211,7 +215,7 @@ func (a *app) showClient(c admin.ClientRecord, record any, more ...detail) error
 	}
 	return a.details(record, append([]detail{
 		{"id", c.ID}, {"name", c.Name}, {"authentication", c.AuthMethod}, {"secrets", strings.Join(secrets, "; ")},
-		{"grants", list(c.GrantTypes)}, {"redirect URIs", list(c.RedirectURIs)}, {"after sign-out", list(c.PostLogoutRedirectURIs)},
+		{"grants", list(c.GrantTypes)}, {"redirect URIs", list(c.RedirectURIs)}, {"after sign-out", list(c.PostLogoutRedirectURIs)}, {"told of sign-outs", c.BackchannelLogoutURI},
 		{"scope", list(c.Scope)}, {"audience", c.Audience}, {"first party", yes(c.FirstParty)}, {"native", yes(c.Native)},
 		{"without PKCE", yes(c.WithoutPKCE)}, {"ID token algorithm", c.IDTokenAlg}, {"access lifetime", lifetime(c.AccessLifetime)},
 		{"refresh idle", lifetime(c.RefreshIdle)}, {"refresh absolute", lifetime(c.RefreshAbsolute)},

@@ -62,6 +62,32 @@ func cutLoopback(uri string) (host, rest string, ok bool) {
 
 const maxRedirect = 2048 // bytes
 
+// checkLogoutURI checks where a client wants to be told of sessions that ended
+// (OpenID Connect Back-Channel Logout section 2.2): https, or http on a loopback
+// address, without fragment and user name. Whether the address may be private
+// is decided when it is used.
+func checkLogoutURI(uri string) error {
+	if uri == "" {
+		return nil
+	}
+	if len(uri) > maxRedirect {
+		return fmt.Errorf("it is longer than %d bytes", maxRedirect)
+	}
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("it is not an https URI")
+	case strings.Contains(uri, "#"):
+		return errors.New("it has a fragment")
+	case u.User != nil:
+		return errors.New("it has a user name")
+	}
+	if _, _, local := cutLoopback(uri); u.Scheme == "http" && !local {
+		return errors.New("it is http on a host that is not loopback")
+	}
+	return nil
+}
+
 // neverSchemes run or read something in the browser. None has a dot, so the
 // rule for private-use schemes refuses them too; this one does not depend on it.
 var neverSchemes = []string{"javascript", "data", "file", "vbscript", "blob", "about"}

@@ -17,28 +17,30 @@ import (
 
 // Spec is what a client is registered with.
 type Spec struct {
-	ID                     string // default on Create: one is made
-	Name                   string // default: the id
-	AuthMethod             string // default client_secret_basic
-	GrantTypes             []string
-	RedirectURIs           []string
-	PostLogoutRedirectURIs []string
-	Scope                  []string
-	Audience               string
-	FirstParty             bool
-	Native                 bool
-	WithoutPKCE            bool
-	IDTokenAlg             string
-	AccessLifetime         time.Duration
-	RefreshIdle            time.Duration
-	RefreshAbsolute        time.Duration
-	RefreshPolicy          authority.RefreshPolicy
-	RevokeShared           bool
-	IP                     authority.IPMode // default flag
-	IPRefresh              bool
-	DPoPBound              bool // gets only tokens that are bound to a key
-	Disabled               bool
-	Mint                   *authority.MintPolicy // default: none
+	ID                               string // default on Create: one is made
+	Name                             string // default: the id
+	AuthMethod                       string // default client_secret_basic
+	GrantTypes                       []string
+	RedirectURIs                     []string
+	PostLogoutRedirectURIs           []string
+	BackchannelLogoutURI             string // where it is told of sessions that ended
+	BackchannelLogoutSessionRequired bool
+	Scope                            []string
+	Audience                         string
+	FirstParty                       bool
+	Native                           bool
+	WithoutPKCE                      bool
+	IDTokenAlg                       string
+	AccessLifetime                   time.Duration
+	RefreshIdle                      time.Duration
+	RefreshAbsolute                  time.Duration
+	RefreshPolicy                    authority.RefreshPolicy
+	RevokeShared                     bool
+	IP                               authority.IPMode // default flag
+	IPRefresh                        bool
+	DPoPBound                        bool // gets only tokens that are bound to a key
+	Disabled                         bool
+	Mint                             *authority.MintPolicy // default: none
 
 	// Secret is the first secret of a confidential client, for Create only; by
 	// default one is made. At least 32 characters.
@@ -53,6 +55,7 @@ func SpecOf(c authority.Client) Spec {
 	return Spec{
 		ID: c.ID, Name: c.Name, AuthMethod: c.AuthMethod, GrantTypes: slices.Clone(c.GrantTypes),
 		RedirectURIs: slices.Clone(c.RedirectURIs), PostLogoutRedirectURIs: slices.Clone(c.PostLogoutRedirectURIs),
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 		Scope: slices.Clone(c.Scope), Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: c.AccessLifetime,
 		RefreshIdle: c.RefreshIdle, RefreshAbsolute: c.RefreshAbsolute, RefreshPolicy: c.RefreshPolicy,
@@ -64,6 +67,7 @@ func SpecOf(c authority.Client) Spec {
 func (p Spec) apply(c authority.Client) authority.Client {
 	c.ID, c.Name, c.AuthMethod, c.GrantTypes = p.ID, p.Name, p.AuthMethod, slices.Clone(p.GrantTypes)
 	c.RedirectURIs, c.PostLogoutRedirectURIs = slices.Clone(p.RedirectURIs), slices.Clone(p.PostLogoutRedirectURIs)
+	c.BackchannelLogoutURI, c.BackchannelLogoutSessionRequired = p.BackchannelLogoutURI, p.BackchannelLogoutSessionRequired
 	c.Scope, c.Audience, c.FirstParty, c.Native = slices.Clone(p.Scope), p.Audience, p.FirstParty, p.Native
 	c.WithoutPKCE, c.IDTokenAlg, c.AccessLifetime = p.WithoutPKCE, p.IDTokenAlg, p.AccessLifetime
 	c.RefreshIdle, c.RefreshAbsolute, c.RefreshPolicy = p.RefreshIdle, p.RefreshAbsolute, p.RefreshPolicy
@@ -146,6 +150,12 @@ func (s *Service) validate(actor authority.Actor, p Spec) error {
 		if err := ValidateRedirect(uri, p.Native, public); err != nil {
 			wrong("post-logout redirect URI %d: %w", i+1, err)
 		}
+	}
+	if err := checkLogoutURI(p.BackchannelLogoutURI); err != nil {
+		wrong("back-channel logout URI: %w", err)
+	}
+	if p.BackchannelLogoutSessionRequired && p.BackchannelLogoutURI == "" {
+		wrong("back-channel logout: a session is required, but there is no URI")
 	}
 	problems = append(problems, checkScope(p.Scope), s.checkMint(p))
 	if p.Audience != "" {

@@ -71,10 +71,14 @@ type Config struct {
 	// The trail of who changed what, and of what went wrong.
 	Audit Audit `yaml:"audit"`
 
+	// How events are carried out: to webhooks, by mail, and to clients whose
+	// sessions ended. Webhooks are declared under provision, or by `jeton webhook`.
+	Notify Notify `yaml:"notify"`
+
 	// How the server stops.
 	Shutdown Shutdown `yaml:"shutdown"`
 
-	// Clients, resources, accounts and policies that are brought to this state at each
+	// Clients, resources, accounts, policies and webhooks that are brought to this state at each
 	// start, as `jeton apply` does. Secrets come from secret_file or secret_env,
 	// passwords from password_file or password_env, and never stand here.
 	Provision provision.File `yaml:"provision"`
@@ -401,6 +405,23 @@ type Audit struct {
 	Keep time.Duration `yaml:"keep"`
 }
 
+// Notify holds the patience with receivers of events.
+type Notify struct {
+	// How long a receiver may take to answer one attempt.
+	Timeout time.Duration `yaml:"timeout"`
+
+	// What does not arrive is tried again, later each time, and given up after this.
+	GiveUp time.Duration `yaml:"give_up"`
+
+	// How long the log of deliveries remembers one after its end.
+	Keep time.Duration `yaml:"keep"`
+
+	// true or false: back-channel logout URIs of clients may be at private and
+	// loopback addresses. For a company whose apps are in its own network; each
+	// webhook has its own switch.
+	PrivateLogout bool `yaml:"private_logout"`
+}
+
 // Shutdown holds the patience of a stop.
 type Shutdown struct {
 	// How long requests that are being answered may take to finish.
@@ -457,6 +478,7 @@ func Default() Config {
 		CORS:     CORS{Origins: []string{"*"}},
 		Log:      Log{Format: "json", Level: slog.LevelInfo},
 		Audit:    Audit{Keep: 90 * 24 * time.Hour},
+		Notify:   Notify{Timeout: 10 * time.Second, GiveUp: 72 * time.Hour, Keep: 7 * 24 * time.Hour},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}
 }

@@ -75,7 +75,7 @@ func TestPrint_ReadsBackAsDefault(t *testing.T) {
 	for i, line := range lines {
 		key, _, ok := strings.Cut(strings.TrimSpace(line), ":")
 		explained := i > 0 && strings.HasPrefix(strings.TrimSpace(lines[i-1]), "#")
-		inList := key == "clients" || key == "resources" || key == "accounts" || key == "policies"
+		inList := key == "clients" || key == "resources" || key == "accounts" || key == "policies" || key == "webhooks"
 		if ok && !strings.HasPrefix(key, "#") && !explained && !inList && !strings.HasSuffix(key, "_file") {
 			t.Errorf("%s has no comment", key)
 		}

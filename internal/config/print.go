@@ -49,7 +49,7 @@ func (p printer) section(section reflect.Value, path, indent string) {
 			p.section(f.value, f.path, indent+"  ")
 		case f.isDocument():
 			fmt.Fprintf(p.out, "%s%s:\n", indent, f.key)
-			for _, list := range []string{"clients", "resources", "accounts", "policies"} {
+			for _, list := range []string{"clients", "resources", "accounts", "policies", "webhooks"} {
 				fmt.Fprintf(p.out, "%s  %s: []\n", indent, list)
 			}
 		case f.isSecret():

@@ -83,11 +83,19 @@ func (c Config) Validate() error {
 	}
 	check("log.format", oneOf(c.Log.Format, "json", "text"))
 	check("audit.keep", atLeast(c.Audit.Keep, 24*time.Hour))
+	check("notify.timeout", within(c.Notify.Timeout, 100*time.Millisecond, time.Minute))
+	check("notify.give_up", within(c.Notify.GiveUp, 10*time.Second, 30*24*time.Hour))
+	check("notify.keep", within(c.Notify.Keep, time.Minute, 365*24*time.Hour))
 	check("shutdown.drain", within(c.Shutdown.Drain, 0, 10*time.Minute))
 
 	for _, client := range c.Provision.Clients {
 		if client.AuthMethod != "none" && client.SecretFile == "" && client.SecretEnv == "" {
 			check("provision.clients", fmt.Errorf("client %q needs a secret_file or secret_env: at start nobody would see a secret made for it", client.ID))
+		}
+	}
+	for _, hook := range c.Provision.Webhooks {
+		if hook.SecretFile == "" && hook.SecretEnv == "" {
+			check("provision.webhooks", fmt.Errorf("webhook %q needs a secret_file or secret_env: at start nobody would see a secret made for it", hook.Name))
 		}
 	}
 	return errors.Join(problems...)

@@ -61,14 +61,15 @@ func (h *Handler) metadataPaths() []string {
 func (h *Handler) describe() oauth.Metadata {
 	base := strings.TrimSuffix(h.cfg.Issuer, "/")
 	return oauth.Metadata{
-		Issuer:                           h.cfg.Issuer,
-		AuthorizationEndpoint:            base + "/authorize",
-		TokenEndpoint:                    base + "/token",
-		JWKSURI:                          base + "/jwks",
-		UserinfoEndpoint:                 base + "/userinfo",
-		RevocationEndpoint:               base + "/revoke",
-		IntrospectionEndpoint:            base + "/introspect",
-		EndSessionEndpoint:               base + "/end_session",
+		Issuer:                     h.cfg.Issuer,
+		AuthorizationEndpoint:      base + "/authorize",
+		TokenEndpoint:              base + "/token",
+		JWKSURI:                    base + "/jwks",
+		UserinfoEndpoint:           base + "/userinfo",
+		RevocationEndpoint:         base + "/revoke",
+		IntrospectionEndpoint:      base + "/introspect",
+		EndSessionEndpoint:         base + "/end_session",
+		BackchannelLogoutSupported: true, BackchannelLogoutSessionSupported: true, // Back-Channel Logout section 2.1
 		ScopesSupported:                  []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess},
 		ResponseTypesSupported:           []string{"code"},
 		ResponseModesSupported:           []string{"query", "form_post"},

@@ -10,6 +10,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/secret"
 )
@@ -24,6 +25,7 @@ type Service struct {
 	Accounts *accounts.Service
 	Clients  *clients.Service
 	Policies *policies.Service
+	Webhooks *notify.Webhooks
 	Now      func() time.Time // default time.Now
 }
 
@@ -46,7 +48,7 @@ func (s *Service) Apply(ctx context.Context, actor authority.Actor, d admin.Docu
 	}
 	p := plan{service: s, actor: actor, reason: reason}
 	for _, part := range []func(context.Context, admin.Document) error{
-		p.clients, p.resources, p.pruneResources, p.pruneClients, p.accounts, p.policies, p.prunePolicies,
+		p.clients, p.resources, p.pruneResources, p.pruneClients, p.accounts, p.policies, p.prunePolicies, p.webhooks, p.pruneWebhooks,
 	} {
 		if err := part(ctx, d); err != nil {
 			return admin.Diff{}, err
@@ -88,6 +90,9 @@ func check(d admin.Document) error {
 	}
 	for _, v := range d.Policies {
 		once("policy", v.Name)
+	}
+	for _, w := range d.Webhooks {
+		once("webhook", w.Name)
 	}
 	for _, a := range d.Accounts {
 		login, err := accounts.NormalizeLogin(a.Login)

@@ -20,12 +20,23 @@ type File struct {
 	Resources []admin.ResourceSpec `yaml:"resources"`
 	Accounts  []Account            `yaml:"accounts"`
 	Policies  []admin.PolicySpec   `yaml:"policies"`
+	Webhooks  []Webhook            `yaml:"webhooks"`
 	Prune     bool                 `yaml:"prune"`
 }
 
 // Client is a client of a File.
 type Client struct {
 	admin.ClientSpec `yaml:",inline"`
+
+	SecretFile string `yaml:"secret_file"` // file that holds its secret
+	SecretEnv  string `yaml:"secret_env"`  // environment variable that holds its secret
+
+	secret secret.Value
+}
+
+// Webhook is a webhook of a File.
+type Webhook struct {
+	admin.WebhookSpec `yaml:",inline"`
 
 	SecretFile string `yaml:"secret_file"` // file that holds its secret
 	SecretEnv  string `yaml:"secret_env"`  // environment variable that holds its secret
@@ -45,7 +56,7 @@ type Account struct {
 
 // Empty reports whether f declares nothing.
 func (f File) Empty() bool {
-	return len(f.Clients) == 0 && len(f.Resources) == 0 && len(f.Accounts) == 0 && len(f.Policies) == 0 && !f.Prune
+	return len(f.Clients) == 0 && len(f.Resources) == 0 && len(f.Accounts) == 0 && len(f.Policies) == 0 && len(f.Webhooks) == 0 && !f.Prune
 }
 
 // Resolve reads the secrets that f names, through lookup (such as
@@ -64,6 +75,13 @@ func (f *File) Resolve(lookup func(string) (string, bool)) error {
 		var err error
 		if a.password, err = read(a.PasswordFile, a.PasswordEnv, lookup); err != nil {
 			problems = append(problems, fmt.Errorf("account %q: password: %w", a.Login, err))
+		}
+	}
+	for i := range f.Webhooks {
+		w := &f.Webhooks[i]
+		var err error
+		if w.secret, err = read(w.SecretFile, w.SecretEnv, lookup); err != nil {
+			problems = append(problems, fmt.Errorf("webhook %q: secret: %w", w.Name, err))
 		}
 	}
 	return errors.Join(problems...)
@@ -101,6 +119,9 @@ func (f File) Document() admin.Document {
 	}
 	for _, a := range f.Accounts {
 		d.Accounts = append(d.Accounts, admin.NewAccount{AccountSpec: a.AccountSpec, Password: a.password.Reveal()})
+	}
+	for _, w := range f.Webhooks {
+		d.Webhooks = append(d.Webhooks, admin.NewWebhook{WebhookSpec: w.WebhookSpec, Secret: w.secret.Reveal()})
 	}
 	return d
 }

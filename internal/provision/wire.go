@@ -12,6 +12,7 @@ func ClientSpec(w admin.ClientSpec) clients.Spec {
 	return clients.Spec{
 		ID: w.ID, Name: w.Name, AuthMethod: w.AuthMethod, GrantTypes: w.GrantTypes,
 		RedirectURIs: w.RedirectURIs, PostLogoutRedirectURIs: w.PostLogoutRedirectURIs,
+		BackchannelLogoutURI: w.BackchannelLogoutURI, BackchannelLogoutSessionRequired: w.BackchannelLogoutSessionRequired,
 		Scope: w.Scope, Audience: w.Audience, FirstParty: w.FirstParty, Native: w.Native,
 		WithoutPKCE: w.WithoutPKCE, IDTokenAlg: w.IDTokenAlg, AccessLifetime: w.AccessLifetime.Std(),
 		RefreshIdle: w.RefreshIdle.Std(), RefreshAbsolute: w.RefreshAbsolute.Std(),
@@ -40,6 +41,7 @@ func wireSpec(c authority.Client) admin.ClientSpec {
 	return admin.ClientSpec{
 		ID: c.ID, Name: c.Name, AuthMethod: c.AuthMethod, GrantTypes: c.GrantTypes,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 		Scope: c.Scope, Audience: c.Audience, FirstParty: c.FirstParty, Native: c.Native,
 		WithoutPKCE: c.WithoutPKCE, IDTokenAlg: c.IDTokenAlg, AccessLifetime: admin.Duration(c.AccessLifetime),
 		RefreshIdle: admin.Duration(c.RefreshIdle), RefreshAbsolute: admin.Duration(c.RefreshAbsolute),

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/jetonhq/jeton/internal/notify"
 )
 
 // metrics are this server's own: there is no global registry.
@@ -18,6 +20,7 @@ type metrics struct {
 	group    prometheus.Histogram
 	commits  prometheus.Histogram
 	swept    *prometheus.CounterVec
+	sent     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -41,8 +44,11 @@ func newMetrics() *metrics {
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jeton_upkeep_removed_total", Help: "Expired rows that upkeep removed, by kind.",
 		}, []string{"kind"}),
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jeton_deliveries_total", Help: "Attempts to deliver, by channel and outcome: delivered, retried (failed, to be tried again) or failed (given up).",
+		}, []string{"channel", "outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.group, m.commits, m.swept,
+	m.registry.MustRegister(m.requests, m.duration, m.group, m.commits, m.swept, m.sent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -63,6 +69,10 @@ func (m *metrics) commit(ops int, took time.Duration) {
 	m.commits.Observe(took.Seconds())
 }
 
+func (m *metrics) delivery(channel string, outcome notify.Outcome) {
+	m.sent.WithLabelValues(channel, string(outcome)).Inc()
+}
+
 // watch registers the gauges that are read from the running parts.
 func (m *metrics) watch(s *Server) {
 	gauge := func(name, help string, f func() float64) {
@@ -72,6 +82,7 @@ func (m *metrics) watch(s *Server) {
 	gauge("jeton_feed_lag_seconds", "How long ago this node last knew its view of the log to be complete.", func() float64 { return s.feed.Stats().Lag.Seconds() })
 	gauge("jeton_feed_view_entries", "Dead ids in this node's view.", func() float64 { return float64(s.feed.Stats().Held) })
 	gauge("jeton_feed_seq", "Last entry of the revocation log that this node has applied.", func() float64 { return float64(s.feed.Stats().Seq) })
+	m.registry.MustRegister(waiting{s})
 	m.registry.MustRegister(
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "jeton_feed_entries_total", Help: "Log entries applied since start."},
 			func() float64 { return float64(s.feed.Stats().Entries) }),

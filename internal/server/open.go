@@ -23,6 +23,7 @@ import (
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/network"
+	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
@@ -59,6 +60,8 @@ type Server struct {
 	mint     *mint.Service
 	policies *policies.Service
 	notMe    *notme.Service
+	webhooks *notify.Webhooks
+	notify   *notify.Service
 	metrics  *metrics
 
 	networkKey network.Key
@@ -141,6 +144,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err := s.provision(ctx); err != nil {
 		return nil, err
 	}
+	s.work.Go(func() { s.notify.Run(s.untilDrain(work)) })
 	return s, nil
 }
 
@@ -195,6 +199,9 @@ func (s *Server) assemble() error {
 	}
 	s.policies = policies.New(policies.Config{Store: s.store, Now: s.now, Keep: maxAccessLifetime})
 	s.notMe = notme.New(notme.Config{Store: s.store, Revoker: s.tokens, Keys: s.rings, Now: s.now})
+	if err := s.openNotify(); err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	if err := s.mountProtocol(mux, audience); err != nil {
 		return err
@@ -208,7 +215,7 @@ func (s *Server) assemble() error {
 }
 
 func (s *Server) provisioner() *provision.Service {
-	return &provision.Service{Accounts: s.accounts, Clients: s.clients, Policies: s.policies, Now: s.now}
+	return &provision.Service{Accounts: s.accounts, Clients: s.clients, Policies: s.policies, Webhooks: s.webhooks, Now: s.now}
 }
 
 // provision brings the authority to the state that the configuration declares.

@@ -43,7 +43,7 @@ func (s *Server) sweep(ctx context.Context) {
 		}
 		for kind, n := range map[string]int{
 			"token": swept.Tokens, "code": swept.Codes, "grant": swept.Grants, "session": swept.Sessions,
-			"log": swept.LogEntries, "event": swept.Events, "mark": swept.Marks, "ticket": swept.Tickets,
+			"log": swept.LogEntries, "delivery": swept.Deliveries, "event": swept.Events, "mark": swept.Marks, "ticket": swept.Tickets,
 		} {
 			s.metrics.swept.WithLabelValues(kind).Add(float64(n))
 		}

@@ -248,7 +248,7 @@ func testClaimRace(w *world) {
 func testFinishDelivery(w *world) {
 	ctx := w.Context()
 	retried, sealed, failed := w.delivery("a", "x"), w.delivery("b", "y"), w.delivery("c", "x")
-	sealed.Sealed, failed.Channel = true, "mail"
+	sealed.Body, sealed.Sealed, failed.Channel = nil, []byte{1, 2, 3}, "mail"
 	w.enqueue(retried, sealed, failed)
 	w.now = w.now.Add(time.Second)
 
@@ -264,7 +264,7 @@ func testFinishDelivery(w *world) {
 	w.must(w.store.FinishDelivery(ctx, authority.Attempt{
 		ID: sealed.ID, Claim: claim, State: authority.DeliveryDelivered, DoneAt: w.now, Keep: w.now.Add(time.Hour),
 	}, nil))
-	sealed.Attempts, sealed.NextAt, sealed.State, sealed.DoneAt, sealed.Body = 1, w.now, authority.DeliveryDelivered, w.now, nil
+	sealed.Attempts, sealed.NextAt, sealed.State, sealed.DoneAt, sealed.Sealed = 1, w.now, authority.DeliveryDelivered, w.now, nil
 	w.wantDelivery("delivered: what was sealed is gone", sealed)
 
 	claim, _ = w.claim("c", 1)
@@ -378,7 +378,7 @@ func testWebhooks(w *world) {
 	hook := authority.Webhook{
 		Name: "b", URL: "https://example.com/hook", Events: []string{"signed_in", "grant_*"}, AllowPrivate: true,
 		Secrets: []authority.WebhookSecret{
-			{Sealed: []byte{1, 2}, CreatedAt: w.now}, {Sealed: []byte{3}, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)},
+			{ID: w.id(), Sealed: []byte{1, 2}, CreatedAt: w.now}, {ID: secret.NewID(w.now.Add(-time.Hour)), Sealed: []byte{3}, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)},
 		},
 		CreatedAt: w.now, UpdatedAt: w.now,
 	}

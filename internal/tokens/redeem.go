@@ -69,7 +69,8 @@ func (s *Service) RedeemCode(ctx context.Context, code authority.Code, client au
 	}
 	err = s.cfg.Store.Redeem(ctx, authority.Redemption{
 		Code: code.ID, Grant: g, Token: row, Now: now,
-		Event: s.newEvent(authority.EventGrantCreated, clientActor(client.ID), g, from),
+		Event:      s.newEvent(authority.EventGrantCreated, clientActor(client.ID), g, from),
+		TellLogout: client.BackchannelLogoutURI != "",
 	})
 	if err != nil {
 		return Issued{}, err

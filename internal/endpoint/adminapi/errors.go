@@ -12,6 +12,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/seal"
@@ -43,6 +44,7 @@ var table = []struct {
 	{accounts.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{clients.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{policies.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
+	{notify.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{provision.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
 	{errDecided, http.StatusConflict, admin.CodeConflict},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jetonhq/jeton/admin"
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -101,7 +102,7 @@ func (h *handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerPage(w, p, list, wireEvent, func(e authority.Event) string { return e.ID.String() })
+	return answerPage(w, p, list, notify.WireEvent, func(e authority.Event) string { return e.ID.String() })
 }
 
 func (h *handler) wireGrant(g authority.Grant) admin.Grant {
@@ -118,14 +119,6 @@ func (h *handler) wireSession(s authority.Session) admin.Session {
 		ID: s.ID.String(), AccountID: text(s.AccountID), AuthTime: s.AuthTime, AMR: s.AMR,
 		Network: s.Last.Network, UserAgent: s.Last.UserAgent, FirstNetwork: s.First.Network, FirstUserAgent: s.First.UserAgent,
 		CreatedAt: s.CreatedAt, LastSeen: s.LastSeen, ExpiresAt: s.ExpiresAt, Live: s.Live(h.cfg.Now()), EndReason: s.EndReason,
-	}
-}
-
-func wireEvent(e authority.Event) admin.Event {
-	return admin.Event{
-		ID: e.ID.String(), At: e.At(), Type: string(e.Type), Actor: admin.Actor{Kind: e.Actor.Kind, ID: e.Actor.ID},
-		AccountID: text(e.AccountID), ClientID: e.ClientID, SessionID: text(e.SessionID), GrantID: text(e.GrantID),
-		TokenID: text(e.TokenID), Network: e.Context.Network, UserAgent: e.Context.UserAgent, Reason: e.Reason, Data: e.Data,
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/mint"
+	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/seal"
@@ -37,21 +38,24 @@ import (
 
 // Config holds what the admin API calls. All but Feed, Logger and Now are required.
 type Config struct {
-	Token     secret.Value // the admin token
-	Previous  secret.Value // the one before it, which works as well; may be empty
-	Sealing   *seal.Service
-	Keys      *keys.Rings
-	Feed      *feed.Feed // who follows it; may be nil
-	Accounts  *accounts.Service
-	Clients   *clients.Service
-	Tokens    *tokens.Service
-	Mint      *mint.Service
-	Provision *provision.Service
-	Policies  *policies.Service
-	Grants    authority.GrantStore
-	Events    authority.EventStore
-	Logger    *slog.Logger     // default: discards
-	Now       func() time.Time // default time.Now
+	Token      secret.Value // the admin token
+	Previous   secret.Value // the one before it, which works as well; may be empty
+	Sealing    *seal.Service
+	Keys       *keys.Rings
+	Feed       *feed.Feed // who follows it; may be nil
+	Accounts   *accounts.Service
+	Clients    *clients.Service
+	Tokens     *tokens.Service
+	Mint       *mint.Service
+	Provision  *provision.Service
+	Policies   *policies.Service
+	Webhooks   *notify.Webhooks
+	Notify     *notify.Service
+	Deliveries authority.DeliveryStore
+	Grants     authority.GrantStore
+	Events     authority.EventStore
+	Logger     *slog.Logger     // default: discards
+	Now        func() time.Time // default time.Now
 }
 
 type handler struct {
@@ -119,6 +123,17 @@ func (h *handler) routes() map[string]call {
 		"PUT policies/{name}":    h.putPolicy,
 		"DELETE policies/{name}": h.deletePolicy,
 		"GET policy-test":        h.testPolicies,
+
+		"GET webhooks":                       h.listWebhooks,
+		"GET webhooks/{name}":                h.showWebhook,
+		"PUT webhooks/{name}":                h.putWebhook,
+		"DELETE webhooks/{name}":             h.deleteWebhook,
+		"POST webhooks/{name}/rotate-secret": h.rotateWebhook,
+		"POST webhooks/{name}/test":          h.testWebhook,
+
+		"GET deliveries":             h.listDeliveries,
+		"GET deliveries/{id}":        h.showDelivery,
+		"POST deliveries/{id}/retry": h.retryDelivery,
 
 		"GET sessions":           h.listSessions,
 		"POST sessions/{id}/end": h.endSession,

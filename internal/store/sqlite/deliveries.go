@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	deliveryColumns = `id, channel, target, lane, event_id, event_type, body, sealed, state, attempts, next_at, give_up_at,
+	deliveryColumns = `id, channel, target, lane, event_id, event_type, body, body_sealed, state, attempts, next_at, give_up_at,
 claim, last_error, created_at, done_at`
 
 	sqlInsertDelivery = `
@@ -39,7 +39,7 @@ RETURNING ` + deliveryColumns
 UPDATE deliveries
 SET claim = NULL, state = ?3, next_at = ?4, done_at = ?5, keep_until = ?6,
     last_error = CASE ?7 WHEN '' THEN last_error ELSE ?7 END,
-    body = CASE WHEN ?3 = 'delivered' AND sealed <> 0 THEN x'' ELSE body END
+    body_sealed = CASE ?3 WHEN 'delivered' THEN x'' ELSE body_sealed END
 WHERE id = ?1 AND claim = ?2`
 	sqlRetry = `
 UPDATE deliveries SET state = 'pending', claim = NULL, next_at = ?2, give_up_at = ?3, done_at = NULL, keep_until = NULL
@@ -56,12 +56,29 @@ DELETE FROM deliveries WHERE id IN (
     SELECT id FROM deliveries WHERE keep_until IS NOT NULL AND keep_until < ?1 ORDER BY keep_until LIMIT ?2)`
 )
 
+// What is sealed, for the walk over all of it (see sealedColumns).
+const (
+	sqlSealedDeliveries = `
+SELECT hex(id), '', 'deliveries/' || hex(id), body_sealed FROM deliveries
+WHERE id > unhex(?1) AND body_sealed <> x'' ORDER BY id LIMIT ?3`
+	sqlResealDelivery     = `UPDATE deliveries SET body_sealed = ?4 WHERE id = unhex(?1) AND body_sealed = ?3`
+	sqlDeliveriesSealedBy = `SELECT count(*) FROM deliveries WHERE body_sealed <> x'' AND substr(body_sealed, 1, 17) = ?1`
+)
+
 var errTargetAlone = errors.New("a target is one of a channel")
 
 func insertDelivery(t *tx, d authority.Delivery) error {
-	_, err := t.exec(sqlInsertDelivery, d.ID[:], d.Channel, d.Target, d.Lane, d.EventID[:], string(d.EventType), d.Body,
-		flag(d.Sealed), millis(d.NextAt), millis(d.GiveUpAt), millis(d.CreatedAt))
+	_, err := t.exec(sqlInsertDelivery, d.ID[:], d.Channel, d.Target, d.Lane, d.EventID[:], string(d.EventType),
+		some(d.Body), some(d.Sealed), millis(d.NextAt), millis(d.GiveUpAt), millis(d.CreatedAt))
 	return err
+}
+
+// some is b, and never NULL.
+func some(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // Lanes implements authority.DeliveryStore.

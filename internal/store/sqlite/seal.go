@@ -45,6 +45,8 @@ type sealedColumn struct {
 // against the tables. The order is the order of the walk.
 var sealedColumns = []sealedColumn{
 	{sqlSealedKeys, sqlResealKey, sqlKeysSealedBy},
+	{sqlSealedWebhooks, sqlResealWebhook, sqlWebhooksSealedBy},
+	{sqlSealedDeliveries, sqlResealDelivery, sqlDeliveriesSealedBy},
 }
 
 // DataKeys implements authority.SealStore.

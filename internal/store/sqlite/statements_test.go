@@ -68,12 +68,14 @@ var smallTables = map[string][]string{
 	"sqlKeyActive": {"keys"},
 	"sqlResources": {"resources"},
 	// A handful: one for each change of the data key that is not finished yet.
-	"sqlDataKeys":      {"data_keys"},
-	"sqlNewestDataKey": {"data_keys"},
-	"sqlKeysSealedBy":  {"keys"},
-	"sqlPolicies":      {"policies"},
-	"sqlLive":          {"r", "revocations", "policies"}, // the log holds little else than live entries
-	"sqlOldestLog":     {"revocations"},
+	"sqlDataKeys":           {"data_keys"},
+	"sqlNewestDataKey":      {"data_keys"},
+	"sqlKeysSealedBy":       {"keys"},
+	"sqlWebhooksSealedBy":   {"webhook_secrets"},
+	"sqlDeliveriesSealedBy": {"deliveries"}, // those that are sealed, by their index
+	"sqlPolicies":           {"policies"},
+	"sqlLive":               {"r", "revocations", "policies"}, // the log holds little else than live entries
+	"sqlOldestLog":          {"revocations"},
 	// Once in the life of a refresh key: when it is compromised, and when all of
 	// its grants should have expired.
 	"sqlEndGrantsOfKey": {"grants"},

@@ -1,26 +1,36 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
-	"time"
+	"slices"
 
 	"github.com/jetonhq/jeton/internal/authority"
 )
 
 const (
-	webhookColumns = `name, url, events, allow_private, secrets, disabled, version, created_at, updated_at`
+	webhookColumns = `name, url, events, allow_private, disabled, version, created_at, updated_at`
 
 	sqlInsertWebhook = `
-INSERT INTO webhooks (` + webhookColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?8, ?9) ON CONFLICT DO NOTHING`
+INSERT INTO webhooks (` + webhookColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?7, ?8) ON CONFLICT DO NOTHING`
 	sqlUpdateWebhook = `
 UPDATE webhooks
-SET url = ?2, events = ?3, allow_private = ?4, secrets = ?5, disabled = ?6, version = version + 1, updated_at = ?9
-WHERE name = ?1 AND version = ?7`
+SET url = ?2, events = ?3, allow_private = ?4, disabled = ?5, version = version + 1, updated_at = ?8
+WHERE name = ?1 AND version = ?6`
 	sqlWebhook       = `SELECT ` + webhookColumns + ` FROM webhooks WHERE name = ?1`
 	sqlWebhooks      = `SELECT ` + webhookColumns + ` FROM webhooks ORDER BY name`
 	sqlDeleteWebhook = `DELETE FROM webhooks WHERE name = ?1`
+
+	webhookSecretColumns    = `id, sealed, created_at, expires_at`
+	sqlInsertWebhookSecret  = `INSERT INTO webhook_secrets (` + webhookSecretColumns + `, webhook) VALUES (?1, ?2, ?3, ?4, ?5)`
+	sqlWebhookSecrets       = `SELECT ` + webhookSecretColumns + ` FROM webhook_secrets WHERE webhook = ?1 ORDER BY id DESC`
+	sqlDeleteWebhookSecrets = `DELETE FROM webhook_secrets WHERE webhook = ?1`
+
+	// What is sealed, for the walk over all of it (see sealedColumns).
+	sqlSealedWebhooks = `
+SELECT hex(id), '', 'webhook_secrets/' || hex(id), sealed FROM webhook_secrets WHERE id > unhex(?1) ORDER BY id LIMIT ?3`
+	sqlResealWebhook    = `UPDATE webhook_secrets SET sealed = ?4 WHERE id = unhex(?1) AND sealed = ?3`
+	sqlWebhooksSealedBy = `SELECT count(*) FROM webhook_secrets WHERE substr(sealed, 1, 17) = ?1`
 )
 
 // PutWebhook implements authority.WebhookStore.
@@ -30,7 +40,7 @@ func (s *Store) PutWebhook(ctx context.Context, w authority.Webhook, e authority
 		text = sqlInsertWebhook
 	}
 	return s.write(ctx, "put webhook", func(t *tx) error {
-		n, err := t.exec(text, w.Name, w.URL, list(w.Events), flag(w.AllowPrivate), webhookSecretsText(w.Secrets), flag(w.Disabled),
+		n, err := t.exec(text, w.Name, w.URL, list(w.Events), flag(w.AllowPrivate), flag(w.Disabled),
 			w.Version, millis(w.CreatedAt), millis(w.UpdatedAt))
 		if err != nil {
 			return err
@@ -38,18 +48,50 @@ func (s *Store) PutWebhook(ctx context.Context, w authority.Webhook, e authority
 		if n == 0 {
 			return authority.ErrConflict
 		}
+		if _, err := t.exec(sqlDeleteWebhookSecrets, w.Name); err != nil {
+			return err
+		}
+		for _, v := range w.Secrets {
+			if _, err := t.exec(sqlInsertWebhookSecret, v.ID[:], v.Sealed, millis(v.CreatedAt), endMillis(v.ExpiresAt), w.Name); err != nil {
+				return err
+			}
+		}
 		return insertEvent(t, e)
 	})
 }
 
 // Webhook implements authority.WebhookStore.
 func (s *Store) Webhook(ctx context.Context, name string) (authority.Webhook, error) {
-	return one(ctx, s, "webhook", scanWebhook, sqlWebhook, name)
+	w, err := one(ctx, s, "webhook", scanWebhook, sqlWebhook, name)
+	if err != nil {
+		return authority.Webhook{}, err
+	}
+	w.Secrets, err = s.webhookSecrets(ctx, name)
+	return w, err
 }
 
 // Webhooks implements authority.WebhookStore.
 func (s *Store) Webhooks(ctx context.Context) ([]authority.Webhook, error) {
-	return many(ctx, s, "webhooks", scanWebhook, sqlWebhooks)
+	all, err := many(ctx, s, "webhooks", scanWebhook, sqlWebhooks)
+	for i := range all {
+		if all[i].Secrets, err = s.webhookSecrets(ctx, all[i].Name); err != nil {
+			return nil, err
+		}
+	}
+	return all, err
+}
+
+func (s *Store) webhookSecrets(ctx context.Context, name string) ([]authority.WebhookSecret, error) {
+	secrets, err := many(ctx, s, "webhook secrets", func(r row) (authority.WebhookSecret, error) {
+		var v authority.WebhookSecret
+		err := r.Scan((*idColumn)(&v.ID), &v.Sealed, (*timeColumn)(&v.CreatedAt), (*timeColumn)(&v.ExpiresAt))
+		return v, err
+	}, sqlWebhookSecrets, name)
+	// The one that replaced the others has no end, also if all are of one moment.
+	slices.SortStableFunc(secrets, func(a, b authority.WebhookSecret) int {
+		return cmp.Compare(flag(!a.ExpiresAt.IsZero()), flag(!b.ExpiresAt.IsZero()))
+	})
+	return secrets, err
 }
 
 // DeleteWebhook implements authority.WebhookStore.
@@ -62,53 +104,16 @@ func (s *Store) DeleteWebhook(ctx context.Context, name string, e authority.Even
 		if n == 0 {
 			return authority.ErrNotFound
 		}
+		if _, err := t.exec(sqlDeleteWebhookSecrets, name); err != nil {
+			return err
+		}
 		return insertEvent(t, e)
 	})
 }
 
 func scanWebhook(r row) (authority.Webhook, error) {
 	var w authority.Webhook
-	var secrets string
-	err := r.Scan(&w.Name, &w.URL, (*listColumn)(&w.Events), &w.AllowPrivate, &secrets, &w.Disabled, &w.Version,
+	err := r.Scan(&w.Name, &w.URL, (*listColumn)(&w.Events), &w.AllowPrivate, &w.Disabled, &w.Version,
 		(*timeColumn)(&w.CreatedAt), (*timeColumn)(&w.UpdatedAt))
-	if err != nil {
-		return authority.Webhook{}, err
-	}
-	w.Secrets, err = parseWebhookSecrets(secrets)
 	return w, err
-}
-
-// sealedSecret is the JSON shape of a webhook's secret.
-type sealedSecret struct {
-	Sealed    []byte `json:"sealed"`
-	CreatedAt int64  `json:"created_at"`
-	ExpiresAt int64  `json:"expires_at,omitempty"` // absent: until it is rotated out
-}
-
-func webhookSecretsText(secrets []authority.WebhookSecret) string {
-	stored := make([]sealedSecret, len(secrets))
-	for i, v := range secrets {
-		stored[i] = sealedSecret{Sealed: v.Sealed, CreatedAt: millis(v.CreatedAt)}
-		if !v.ExpiresAt.IsZero() {
-			stored[i].ExpiresAt = millis(v.ExpiresAt)
-		}
-	}
-	text, _ := json.Marshal(stored) // bytes and numbers always marshal
-	return string(text)
-}
-
-func parseWebhookSecrets(text string) ([]authority.WebhookSecret, error) {
-	var stored []sealedSecret
-	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return nil, fmt.Errorf("webhook secrets: %w", err)
-	}
-	var secrets []authority.WebhookSecret
-	for _, v := range stored {
-		s := authority.WebhookSecret{Sealed: v.Sealed, CreatedAt: time.UnixMilli(v.CreatedAt).UTC()}
-		if v.ExpiresAt != 0 {
-			s.ExpiresAt = time.UnixMilli(v.ExpiresAt).UTC()
-		}
-		secrets = append(secrets, s)
-	}
-	return secrets, nil
 }
