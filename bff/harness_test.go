@@ -76,21 +76,43 @@ type gate struct {
 	handler atomic.Pointer[http.Handler]
 	mu      sync.Mutex
 	counts  map[string]int // guarded by mu
+	said    io.Writer      // what it answers is written here too, unless nil
 }
 
-func newGate(t *testing.T) *gate {
+func newGate(t *testing.T, start func(http.Handler) *httptest.Server) *gate {
 	g := &gate{counts: make(map[string]int)}
 	g.set(http.NotFoundHandler())
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.counts[r.URL.Path]++
 		g.mu.Unlock()
+		if g.said != nil {
+			w = &overheard{w, g.said}
+		}
 		(*g.handler.Load()).ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	g.url = s.URL
 	return g
 }
+
+// overheard is an answer that somebody else reads too.
+type overheard struct {
+	http.ResponseWriter
+	said io.Writer
+}
+
+func (o *overheard) WriteHeader(status int) {
+	_ = o.Header().Write(o.said)
+	o.ResponseWriter.WriteHeader(status)
+}
+
+func (o *overheard) Write(b []byte) (int, error) {
+	_, _ = o.said.Write(append(b[:len(b):len(b)], '\n'))
+	return o.ResponseWriter.Write(b)
+}
+
+func (o *overheard) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 func (g *gate) set(h http.Handler) { g.handler.Store(&h) }
 
@@ -110,7 +132,14 @@ func must(t testing.TB, err error) {
 // newWorld starts everything. edit changes the app's configuration.
 func newWorld(t *testing.T, edit ...func(*bff.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{}, authority: newGate(t), front: newGate(t), secrets: make(map[string]string)}
+	return worldAt(t, newGate(t, httptest.NewServer), edit...)
+}
+
+// worldAt is a world whose browsers find the app at this gate. All that is said there is searched for tokens.
+func worldAt(t *testing.T, front *gate, edit ...func(*bff.Config)) *world {
+	t.Helper()
+	w := &world{t: t, clock: &clock{}, authority: newGate(t, httptest.NewServer), front: front, secrets: make(map[string]string)}
+	front.said = watched.Log("answers to browsers in " + t.Name())
 	w.issuer, w.public = w.authority.url, w.front.url
 	w.log = slog.New(slog.NewJSONHandler(watched.Log("log of "+t.Name()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := config.Default()
@@ -237,7 +266,7 @@ func (w *world) serveAPI() {
 	w.api = s.URL
 }
 
-// browser keeps cookies. What it is told is searched for tokens.
+// browser keeps cookies.
 type browser struct {
 	*world
 	http *http.Client
@@ -279,9 +308,6 @@ func (b *browser) do(method, address, body string, headers ...string) told {
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	must(b.t, err)
-	if !strings.HasPrefix(address, b.issuer) { // whose pages have forms with codes on their way
-		watched.Said("what the browser was told in "+b.t.Name(), resp.Header.Get("Location")+"\n"+strings.Join(resp.Header.Values("Set-Cookie"), "\n")+"\n"+string(text))
-	}
 	return told{resp.StatusCode, resp.Header, string(text), r.URL}
 }
 
