@@ -342,6 +342,20 @@ func TestContext_NewDevice(t *testing.T) {
 	if n := len(w.events(authority.EventNewDevice)); n != told {
 		t.Errorf("the first sign-in of another account is told of")
 	}
+	// Nobody can tell from the marks that both were in one place.
+	move(theft)
+	w.visitor().signIn()
+	bob, err := w.parts.Store.AccountByLogin(t.Context(), "bob")
+	must(t, err)
+	marks, _, err := w.parts.Store.Marks(t.Context(), bob.ID, w.clock.Now())
+	must(t, err)
+	hers, _, err := w.parts.Store.Marks(t.Context(), w.person.ID, w.clock.Now())
+	must(t, err)
+	for m := range marks {
+		if _, same := hers[m]; same || len(marks) != 2 || len(hers) < 2 {
+			t.Errorf("the marks of two accounts are %v and %v", marks, hers)
+		}
+	}
 }
 
 func TestContext_BruteForceOncePerWindow(t *testing.T) {
@@ -354,6 +368,7 @@ func TestContext_BruteForceOncePerWindow(t *testing.T) {
 			v := w.visitor()
 			v.open(http.MethodGet, "/signin", "")
 			v.submit("login", login, "password", "not the password of anybody")
+			w.clock.advance(100 * time.Millisecond)
 		}
 	}
 	move(theft)
