@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/jetonhq/jeton/jwk"
 )
 
 // Config sets up [Credentials] and [Refresh]. ID and one of Issuer and TokenURL are required.
@@ -31,6 +33,12 @@ type Config struct {
 	// for. [Refresh] refuses it: access tokens are shared through the store, so all have the scope that was
 	// granted at sign-in.
 	Scope string
+
+	// Key binds the tokens to this private key (DPoP, RFC 9449): whoever steals one can do nothing without the key.
+	// Make one with jwk.Generate(jwk.ES256), or jwk.New with a key that does not leave its hardware. It signs a proof
+	// for each request to the authority and, in a [Transport], to APIs. [Refresh] uses the key in the store; this
+	// one is for sign-ins that have none yet, and is stored with the first refresh. Nil: bearer tokens.
+	Key *jwk.Key
 
 	// Store keeps the sign-in of [Refresh], which requires it. [Credentials] has nothing to keep.
 	Store Store
@@ -71,10 +79,13 @@ func (c *Config) endpoint() (*endpoint, error) {
 	} else if err := checkURL(given, c.InsecureHTTP); err != nil {
 		problems = append(problems, err)
 	}
+	if c.Key != nil && (!c.Key.Private() || c.Key.Algorithm().Symmetric()) {
+		problems = append(problems, errors.New("Key is no private key of an asymmetric algorithm"))
+	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("client: %w", errors.Join(problems...))
 	}
-	e := &endpoint{url: address, id: c.ID, secret: c.Secret, now: c.clock(), http: &http.Client{}}
+	e := &endpoint{url: address, id: c.ID, secret: c.Secret, key: c.Key, now: c.clock(), http: &http.Client{}}
 	if c.HTTPClient != nil {
 		*e.http = *c.HTTPClient
 	}

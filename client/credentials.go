@@ -32,7 +32,7 @@ func Credentials(c Config) (*Keeper, error) {
 		if c.Scope != "" {
 			form.Set("scope", c.Scope)
 		}
-		a, err := e.ask(ctx, form)
+		a, err := e.with(c.Key).ask(ctx, form)
 		if err != nil {
 			return Token{}, fmt.Errorf("client: get a token with client credentials: %w", err)
 		}

@@ -36,6 +36,13 @@
 // in the file two generations old. Under the refresh policy strict the promise ends after ten seconds;
 // tolerant is the policy made for programs that share a file.
 //
+// # Tokens that are bound to a key
+//
+// With a key ([Config.Key], DPoP) the tokens are worth nothing to a thief who does not have it. Each request to the
+// authority, and each that a [Transport] sends to an API, carries a proof that the key made for it; a demand for a
+// nonce is followed once. The key of a sign-in is kept in the store with its tokens, so that every process that
+// shares them can use them.
+//
 // # Secrets
 //
 // Tokens and client secrets have type [Secret], which does not print. No error of this package contains one.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -30,8 +31,19 @@ type endpoint struct {
 	url    string
 	id     string
 	secret Secret
+	key    *jwk.Key // nil: bearer tokens
 	http   *http.Client
 	now    func() time.Time
+	nonces nonces
+}
+
+// with is the endpoint for tokens that are bound to this key.
+func (e *endpoint) with(key *jwk.Key) *asking { return &asking{e, key} }
+
+// asking is the endpoint, asked with one key or none.
+type asking struct {
+	*endpoint
+	key *jwk.Key
 }
 
 // answer is a successful answer of the token endpoint.
@@ -65,7 +77,7 @@ func (e *lostError) Unwrap() error { return e.err }
 
 // ask makes a token request. A lost answer is asked for once more: the authority answers the predecessor of
 // the current refresh token with the same successor, and client credentials with another token.
-func (e *endpoint) ask(ctx context.Context, form url.Values) (answer, error) {
+func (e *asking) ask(ctx context.Context, form url.Values) (answer, error) {
 	a, err := e.attempt(ctx, form)
 	if _, lost := errors.AsType[*lostError](err); lost && ctx.Err() == nil {
 		a, err = e.attempt(ctx, form)
@@ -73,20 +85,28 @@ func (e *endpoint) ask(ctx context.Context, form url.Values) (answer, error) {
 	return a, err
 }
 
-func (e *endpoint) attempt(ctx context.Context, form url.Values) (answer, error) {
+func (e *asking) attempt(ctx context.Context, form url.Values) (answer, error) {
 	asked := e.now()
 	resp, content, err := e.post(ctx, form)
 	if err != nil {
 		return answer{}, err
 	}
+	if resp.StatusCode == http.StatusBadRequest && e.key != nil && resp.Header.Get(nonceHeader) != "" {
+		// RFC 9449 section 8. Nothing was consumed, and the nonce is known now.
+		if oauth.CodeOf(e.failure(resp, content, form)) == oauth.UseDPoPNonce {
+			if resp, content, err = e.post(ctx, form); err != nil {
+				return answer{}, err
+			}
+		}
+	}
 	if resp.StatusCode != http.StatusOK {
 		return answer{}, e.failure(resp, content, form)
 	}
-	return parse(content, asked)
+	return parse(content, asked, e.key)
 }
 
 // post sends a form with the client's credentials, and returns the answer with its body read.
-func (e *endpoint) post(ctx context.Context, form url.Values) (*http.Response, []byte, error) {
+func (e *asking) post(ctx context.Context, form url.Values) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	body := form.Encode()
@@ -103,6 +123,11 @@ func (e *endpoint) post(ctx context.Context, form url.Values) (*http.Response, [
 		// RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
 		req.SetBasicAuth(url.QueryEscape(e.id), url.QueryEscape(e.secret.Reveal()))
 	}
+	if e.key != nil {
+		if err := e.nonces.prove(req, e.key, e.now()); err != nil {
+			return nil, nil, fmt.Errorf("make a DPoP proof: %w", err)
+		}
+	}
 	resp, err := e.http.Do(req)
 	if err != nil {
 		if neverSent(err) {
@@ -111,6 +136,7 @@ func (e *endpoint) post(ctx context.Context, form url.Values) (*http.Response, [
 		return nil, nil, &lostError{err}
 	}
 	defer resp.Body.Close()
+	e.nonces.keep(req.URL, resp.Header)
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, nil, &lostError{fmt.Errorf("read answer: %w", err)}
@@ -170,8 +196,12 @@ func (e *endpoint) retryAfter(header string) time.Duration {
 	return 0
 }
 
-// parse reads a success (OAuth 2.1 section 3.2.3).
-func parse(content []byte, asked time.Time) (answer, error) {
+// parse reads a success (OAuth 2.1 section 3.2.3), to a request with this key or none.
+func parse(content []byte, asked time.Time, key *jwk.Key) (answer, error) {
+	want := oauth.Bearer
+	if key != nil {
+		want = oauth.DPoP
+	}
 	var body oauth.TokenResponse
 	if json.Unmarshal(content, &body) != nil {
 		return answer{}, errors.New("the authority's answer is no token response") // a JSON error may quote it
@@ -179,8 +209,8 @@ func parse(content []byte, asked time.Time) (answer, error) {
 	switch {
 	case !sendable(body.AccessToken):
 		return answer{}, errors.New("the authority's answer has no usable access_token")
-	case !strings.EqualFold(body.TokenType, oauth.Bearer):
-		return answer{}, errors.New("the authority's answer has another token_type than Bearer")
+	case !strings.EqualFold(body.TokenType, want):
+		return answer{}, fmt.Errorf("the authority's answer has another token_type than %s", want)
 	case body.ExpiresIn <= 0:
 		return answer{}, errors.New("the authority's answer does not say when the token expires")
 	}
@@ -190,8 +220,8 @@ func parse(content []byte, asked time.Time) (answer, error) {
 	life := time.Duration(min(body.ExpiresIn, int64(longestLife/time.Second))) * time.Second
 	return answer{
 		token: Token{
-			AccessToken: NewSecret(body.AccessToken), Type: oauth.Bearer,
-			Expiry: asked.Add(life), Scope: body.Scope, obtained: asked,
+			AccessToken: NewSecret(body.AccessToken), Type: want,
+			Expiry: asked.Add(life), Scope: body.Scope, obtained: asked, key: key,
 		},
 		refresh: NewSecret(body.RefreshToken),
 		id:      NewSecret(body.IDToken),

@@ -169,7 +169,7 @@ func body(s string) func(http.ResponseWriter) {
 
 func TestEndpoint_ExpiryCountsFromTheRequestAndIsBounded(t *testing.T) {
 	asked := time.Now()
-	a, err := parse([]byte(`{"access_token":"a","token_type":"BEARER","expires_in":9223372036854775807}`), asked)
+	a, err := parse([]byte(`{"access_token":"a","token_type":"BEARER","expires_in":9223372036854775807}`), asked, nil)
 	if err != nil || !a.token.Expiry.Equal(asked.Add(longestLife)) {
 		t.Fatalf("got %v, %v", a.token.Expiry, err)
 	}
@@ -187,7 +187,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.current = token
-	values := []any{s, &s, token, &token, SignIn{s, token}, Config{Secret: s}, k, k.current, NewMemoryStore(SignIn{RefreshToken: s}), []Secret{s}, map[string]Token{"a": token}, &endpoint{secret: s}}
+	values := []any{s, &s, token, &token, SignIn{RefreshToken: s, Token: token}, Config{Secret: s}, k, k.current, NewMemoryStore(SignIn{RefreshToken: s}), []Secret{s}, map[string]Token{"a": token}, &endpoint{secret: s}}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if got := fmt.Sprintf(verb, v); strings.Contains(got, word) || strings.Contains(got, fmt.Sprintf("%x", word)) {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/jetonhq/jeton/jwk"
 )
 
 const (
@@ -47,6 +49,8 @@ type storedSignIn struct {
 	Scope        string    `json:"scope,omitempty"`
 	Obtained     time.Time `json:"obtained,omitzero"`
 	Expires      time.Time `json:"expires,omitzero"`
+
+	Key json.RawMessage `json:"key,omitempty"` // a private JWK
 }
 
 // NewFileStore returns the store in the file at path. Neither the file nor its directory needs to exist; the
@@ -196,6 +200,13 @@ func syncDir(path string) error {
 }
 
 func encode(s SignIn) ([]byte, error) {
+	var key json.RawMessage
+	if s.Key != nil {
+		var err error
+		if key, err = s.Key.MarshalPrivate(); err != nil {
+			return nil, fmt.Errorf("the key of the sign-in cannot be stored: %w", err)
+		}
+	}
 	content, err := json.MarshalIndent(storedSignIn{
 		Version:      fileVersion,
 		RefreshToken: s.RefreshToken.Reveal(),
@@ -204,6 +215,7 @@ func encode(s SignIn) ([]byte, error) {
 		Scope:        s.Token.Scope,
 		Obtained:     s.Token.obtained.UTC(),
 		Expires:      s.Token.Expiry.UTC(),
+		Key:          key,
 	}, "", "  ")
 	return append(content, '\n'), err
 }
@@ -216,8 +228,15 @@ func decode(content []byte) (SignIn, error) {
 	if stored.Version != fileVersion {
 		return SignIn{}, fmt.Errorf("version %d, want %d", stored.Version, fileVersion)
 	}
+	var key *jwk.Key
+	if stored.Key != nil {
+		var err error
+		if key, err = jwk.ParsePrivate(stored.Key); err != nil {
+			return SignIn{}, errors.New("its key cannot be read")
+		}
+	}
 	return SignIn{
-		RefreshToken: NewSecret(stored.RefreshToken),
+		RefreshToken: NewSecret(stored.RefreshToken), Key: key,
 		Token: Token{
 			AccessToken: NewSecret(stored.AccessToken), Type: stored.TokenType, Scope: stored.Scope,
 			Expiry: stored.Expires, obtained: stored.Obtained,

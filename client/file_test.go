@@ -16,7 +16,7 @@ func TestFileStore_RoundTrip(t *testing.T) {
 	for name, want := range map[string]SignIn{
 		"refresh token only": {RefreshToken: NewSecret("jr_1")},
 		"signed out":         {},
-		"all": {NewSecret("jr_1"), Token{
+		"all": {RefreshToken: NewSecret("jr_1"), Token: Token{
 			AccessToken: NewSecret("at-1"), Type: "Bearer", Scope: "a b", Expiry: at.Add(time.Minute), obtained: at,
 		}},
 	} {

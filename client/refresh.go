@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,12 +48,12 @@ type lineage struct {
 func (l *lineage) renew(ctx context.Context, old Token) (Token, error) {
 	// Without the lock first: a process that starts while another one refreshes need not wait for it.
 	if held, err := l.store.Load(ctx); err == nil && l.newer(held, old) {
-		return held.Token, nil
+		return held.token(), nil
 	}
 	var got Token
 	err := l.store.Update(ctx, func(held SignIn) (SignIn, error) {
 		if l.newer(held, old) {
-			got = held.Token // another process was faster
+			got = held.token() // another process was faster
 			return held, nil
 		}
 		next, err := l.next(ctx, held)
@@ -88,7 +89,8 @@ func (l *lineage) next(ctx context.Context, held SignIn) (SignIn, error) {
 	if held.RefreshToken.Equal(l.refused) {
 		return SignIn{}, fmt.Errorf("%w: the refresh token was refused before", ErrSignInAgain)
 	}
-	a, err := l.endpoint.ask(ctx, url.Values{
+	key := cmp.Or(held.Key, l.endpoint.key)
+	a, err := l.endpoint.with(key).ask(ctx, url.Values{
 		"grant_type":    {oauth.RefreshToken},
 		"refresh_token": {held.RefreshToken.Reveal()},
 	})
@@ -99,7 +101,7 @@ func (l *lineage) next(ctx context.Context, held SignIn) (SignIn, error) {
 	if err != nil {
 		return SignIn{}, err
 	}
-	next := SignIn{RefreshToken: a.refresh, Token: a.token}
+	next := SignIn{RefreshToken: a.refresh, Token: a.token, Key: key}
 	if next.RefreshToken.Empty() { // the client's policy has no rotation
 		next.RefreshToken = held.RefreshToken
 	}

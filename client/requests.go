@@ -26,7 +26,7 @@ type Answer struct {
 	IDToken      Secret // not verified
 }
 
-// NewEndpoint checks the configuration, of which Issuer, ID, Secret, HTTPClient, Now and InsecureHTTP count.
+// NewEndpoint checks the configuration, of which Issuer, ID, Secret, Key, HTTPClient, Now and InsecureHTTP count.
 func NewEndpoint(c Config) (*Endpoint, error) {
 	if c.Issuer == "" || c.TokenURL != "" {
 		return nil, errors.New("client: an Endpoint is found by its Issuer")
@@ -41,7 +41,7 @@ func NewEndpoint(c Config) (*Endpoint, error) {
 // Redeem turns an authorization code into tokens (OAuth 2.1 section 4.1.3). It asks once, whatever happens: a code
 // that is presented twice is taken for stolen.
 func (e *Endpoint) Redeem(ctx context.Context, code, redirectURI, verifier string) (Answer, error) {
-	a, err := e.tokens.attempt(ctx, url.Values{
+	a, err := e.tokens.with(e.tokens.key).attempt(ctx, url.Values{
 		"grant_type": {oauth.AuthorizationCode}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func (e *Endpoint) Redeem(ctx context.Context, code, redirectURI, verifier strin
 // Refresh turns a refresh token into its successor and an access token (OAuth 2.1 section 4.3). An answer that is
 // lost is asked for once more. Without a new refresh token in the answer, the old one stays good.
 func (e *Endpoint) Refresh(ctx context.Context, token Secret) (Answer, error) {
-	a, err := e.tokens.ask(ctx, url.Values{"grant_type": {oauth.RefreshToken}, "refresh_token": {token.Reveal()}})
+	a, err := e.tokens.with(e.tokens.key).ask(ctx, url.Values{"grant_type": {oauth.RefreshToken}, "refresh_token": {token.Reveal()}})
 	if err != nil {
 		return Answer{}, fmt.Errorf("client: refresh: %w", err)
 	}
@@ -63,8 +63,7 @@ func (e *Endpoint) Refresh(ctx context.Context, token Secret) (Answer, error) {
 // Revoke ends the grant of a refresh token (RFC 7009). That there is nothing to end is no error.
 func (e *Endpoint) Revoke(ctx context.Context, token Secret) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {oauth.HintRefreshToken}}
-	at := *e.tokens
-	at.url = e.revocation
+	at := (&endpoint{url: e.revocation, id: e.tokens.id, secret: e.tokens.secret, http: e.tokens.http, now: e.tokens.now}).with(nil)
 	resp, content, err := at.post(ctx, form)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = at.failure(resp, content, form)

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"github.com/jetonhq/jeton/jwk"
 )
 
 // Source hands out access tokens.
@@ -22,11 +24,12 @@ type Refresher interface {
 // Token is an access token and what the authority said about it.
 type Token struct {
 	AccessToken Secret
-	Type        string    // "Bearer"
+	Type        string    // "Bearer", or "DPoP" for one that is bound to a key, see Config.Key
 	Expiry      time.Time // from then on APIs refuse the token
 	Scope       string    // granted, which may be less than was asked for
 
 	obtained time.Time // when it was asked for; zero when not known
+	key      *jwk.Key  // that it is bound to; nil for a bearer token
 }
 
 // goodAt reports whether there is a token and it has not expired.

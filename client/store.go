@@ -2,7 +2,11 @@ package client
 
 import (
 	"context"
+	"strings"
 	"sync"
+
+	"github.com/jetonhq/jeton/jwk"
+	"github.com/jetonhq/jeton/oauth"
 )
 
 // SignIn is what a program has after a person signed in: the refresh token, and the access token that was got
@@ -10,6 +14,16 @@ import (
 type SignIn struct {
 	RefreshToken Secret
 	Token        Token
+	Key          *jwk.Key // that both are bound to (DPoP); nil for none
+}
+
+// token is the access token with the key that it is bound to.
+func (s SignIn) token() Token {
+	t := s.Token
+	if strings.EqualFold(t.Type, oauth.DPoP) {
+		t.key = s.Key
+	}
+	return t
 }
 
 // Store keeps one sign-in for [Refresh]. Every method may be called from many goroutines at once.

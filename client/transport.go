@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ const maxDrain = 64 << 10 // bytes
 //
 // The token goes to the listed origins only. A request to another origin, for example after a redirect,
 // passes without it, and a request that brings its own Authorization header passes as it is.
+//
+// A token that is bound to a key ([Config.Key]) goes with a proof for each request. An API that wants its own nonce
+// in the proof is given it: the request is sent once more, under the same proviso.
 type Transport struct {
 	// Source has the tokens. Without a [Refresher] nothing is sent twice.
 	Source Source
@@ -35,6 +39,8 @@ type Transport struct {
 
 	// Base sends the requests; nil means http.DefaultTransport.
 	Base http.RoundTripper
+
+	nonces nonces // of the APIs
 }
 
 // RoundTrip implements http.RoundTripper. Its errors are those of the source, wrapped, and of Base.
@@ -56,7 +62,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, fmt.Errorf("client: token for a request: %w", err)
 	}
-	resp, err := base.RoundTrip(authorized(r, token))
+	resp, err := t.send(base, r, r.Body, token)
 	if err != nil || !mendable(resp) {
 		return resp, err
 	}
@@ -69,28 +75,74 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || other.same(token) {
 		return resp, nil // the refusal says more than our failure to mend it
 	}
-	again := authorized(r, other)
-	if r.Body != nil && r.Body != http.NoBody {
-		if r.GetBody == nil {
-			return resp, nil
-		}
-		if again.Body, err = r.GetBody(); err != nil {
-			return resp, nil
+	body, ok := bodyAgain(r)
+	if !ok {
+		return resp, nil
+	}
+	drain(resp)
+	return t.send(base, r, body, other)
+}
+
+// send sends the request with the token, and once more where only the nonce of its proof was missing.
+func (t *Transport) send(base http.RoundTripper, r *http.Request, body io.ReadCloser, token Token) (*http.Response, error) {
+	c, err := t.authorized(r, body, token)
+	if err != nil {
+		closeBody(r)
+		return nil, fmt.Errorf("client: proof for a request: %w", err)
+	}
+	resp, err := base.RoundTrip(c)
+	if err != nil || token.key == nil {
+		return resp, err
+	}
+	t.nonces.keep(r.URL, resp.Header)
+	if !wantsNonce(resp) {
+		return resp, nil
+	}
+	if body, ok := bodyAgain(r); ok {
+		if c, err := t.authorized(r, body, token); err == nil {
+			drain(resp)
+			return base.RoundTrip(c)
 		}
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxDrain))
-	resp.Body.Close()
-	return base.RoundTrip(again)
+	return resp, nil
 }
 
 // authorized is a copy of r with the token: a RoundTripper must not change its request.
-func authorized(r *http.Request, t Token) *http.Request {
+func (t *Transport) authorized(r *http.Request, body io.ReadCloser, token Token) (*http.Request, error) {
 	c := r.Clone(r.Context())
+	c.Body = body
 	if c.Header == nil {
 		c.Header = make(http.Header)
 	}
-	c.Header.Set("Authorization", oauth.Bearer+" "+t.AccessToken.Reveal())
-	return c
+	if token.key == nil {
+		c.Header.Set("Authorization", oauth.Bearer+" "+token.AccessToken.Reveal())
+		return c, nil
+	}
+	proof, err := token.Proof(cmp.Or(r.Method, http.MethodGet), r.URL.String(), t.nonces.of(r.URL))
+	if err != nil {
+		return nil, err
+	}
+	c.Header.Set("Authorization", oauth.DPoP+" "+token.AccessToken.Reveal())
+	c.Header.Set(proofHeader, proof)
+	return c, nil
+}
+
+// bodyAgain is the request's body from its beginning, if it can be had.
+func bodyAgain(r *http.Request) (body io.ReadCloser, ok bool) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return r.Body, true
+	}
+	if r.GetBody == nil {
+		return nil, false
+	}
+	body, err := r.GetBody()
+	return body, err == nil
+}
+
+// drain frees the connection of an answer that nobody will read.
+func drain(resp *http.Response) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxDrain))
+	resp.Body.Close()
 }
 
 // mendable reports whether another token may be accepted where this one was not: the table of reasons says so.
@@ -103,7 +155,7 @@ func mendable(resp *http.Response) bool {
 		return oauth.TokenHelps(reason)
 	}
 	return slices.ContainsFunc(oauth.ParseChallenges(resp.Header.Values("WWW-Authenticate")), func(c oauth.AuthChallenge) bool {
-		return c.Scheme == "bearer" && oauth.Code(c.Params["error"]) == oauth.InvalidToken
+		return (c.Scheme == "bearer" || c.Scheme == "dpop") && oauth.Code(c.Params["error"]) == oauth.InvalidToken
 	})
 }
 
