@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,8 @@ import (
 // processes may share. It needs no lock: a session is a directory of its own, and a version of it a file, whose name
 // only one process can make. It is made by [OpenDirectory].
 //
-//	sessions/<2 digits>/<key>/<version>   the last few versions; the highest counts
+//	sessions/<2 digits>/<key>/<version>   the highest counts
+//	sessions/<2 digits>/<key>/making-...  somebody is about to make a version
 //	owners/<2 digits>/<owner>/<key>       empty: which sessions belong to a subject, or to a session at the authority
 //	new/                                  what is being made, and what is being removed
 //
@@ -30,9 +32,11 @@ type DirectoryStore struct{ root string }
 var _ Store = (*DirectoryStore)(nil)
 
 const (
-	// keptVersions is how many versions stay. A process that read version n and is slow to make n+1 must find that
-	// name taken: it is only free again when keptVersions more have been made, and that it sees.
-	keptVersions = 4
+	// intent begins the name of a file by which a process says which version it is about to make. While that is
+	// there nobody removes that version or a later one: a process that is slow must find the name taken, and not
+	// free again. What counts is the order: it says so before it looks which version is the newest, and others look
+	// for it after they have made a newer one.
+	intent = "making-"
 	// sweepEach is how many sessions are made between two looks for expired ones, in one of 256 parts.
 	sweepEach = 16
 	// leftover is the age of something in new/ that its process has left behind.
@@ -119,7 +123,7 @@ func (d *DirectoryStore) put(key Digest, r Record) error {
 	if err := os.Mkdir(made, 0o700); err != nil {
 		return err
 	}
-	err := writeSynced(filepath.Join(made, version(r.Version)), encodeRecord(r))
+	err := writeFile(filepath.Join(made, version(r.Version)), encodeRecord(r), true)
 	if err == nil {
 		err = syncDir(made)
 	}
@@ -185,6 +189,16 @@ func (d *DirectoryStore) newest(key Digest) (uint64, error) {
 
 // Replace implements [Store].
 func (d *DirectoryStore) Replace(_ context.Context, key Digest, r Record) error {
+	at := d.session(key)
+	saying := filepath.Join(at, intent+version(r.Version)+"-"+rand.Text())
+	err := writeFile(saying, nil, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return failed("replace", err)
+	}
+	defer func() { _ = os.Remove(saying) }()
 	newest, err := d.newest(key)
 	switch {
 	case err != nil:
@@ -193,13 +207,11 @@ func (d *DirectoryStore) Replace(_ context.Context, key Digest, r Record) error 
 		return ErrConflict
 	}
 	made := d.path("new", rand.Text())
-	if err := writeSynced(made, encodeRecord(r)); err != nil {
+	if err := writeFile(made, encodeRecord(r), true); err != nil {
 		return failed("replace", err)
 	}
-	err = os.Link(made, filepath.Join(d.session(key), version(r.Version)))
-	if dropped := os.Remove(made); err == nil {
-		err = dropped
-	}
+	err = os.Link(made, filepath.Join(at, version(r.Version)))
+	_ = os.Remove(made) // else it is a leftover
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return ErrConflict
@@ -208,20 +220,46 @@ func (d *DirectoryStore) Replace(_ context.Context, key Digest, r Record) error 
 	case err != nil:
 		return failed("replace", err)
 	}
-	newest, err = d.newest(key)
-	switch {
-	case err != nil: // ended, and what we made with it
-		return err
-	case newest >= r.Version+keptVersions:
-		return ErrConflict // the name was free because it was taken long ago
+	err = syncDir(at)
+	if err == nil {
+		err = d.dropOlder(at, r.Version)
 	}
-	for old := newest - min(newest, keptVersions); old > 0; old-- {
-		if os.Remove(filepath.Join(d.session(key), version(old))) != nil {
-			break // and those before it are gone too
-		}
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound // ended, and what we made with it
 	}
-	if err := syncDir(d.session(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return failed("replace", err)
+	}
+	return nil
+}
+
+// dropOlder removes versions before this one that nobody is about to make.
+func (d *DirectoryStore) dropOlder(at string, newest uint64) error {
+	entries, err := os.ReadDir(at)
+	if err != nil {
+		return err
+	}
+	keep := newest
+	var versions []uint64
+	for _, e := range entries {
+		if n, err := strconv.ParseUint(e.Name(), 10, 64); err == nil {
+			versions = append(versions, n)
+			continue
+		}
+		text, _, _ := strings.Cut(strings.TrimPrefix(e.Name(), intent), "-")
+		n, err := strconv.ParseUint(text, 10, 64)
+		if info, gone := e.Info(); err != nil || gone != nil {
+			continue
+		} else if time.Since(info.ModTime()) > leftover {
+			_ = os.Remove(filepath.Join(at, e.Name()))
+			continue
+		}
+		keep = min(keep, n)
+	}
+	for _, n := range versions {
+		if n < keep {
+			_ = os.Remove(filepath.Join(at, version(n))) // or somebody else has
+		}
 	}
 	return nil
 }
@@ -352,13 +390,14 @@ func decodeRecord(b []byte) (r Record, err error) {
 	return r, nil
 }
 
-func writeSynced(path string, content []byte) error {
+// writeFile makes a file that was not there.
+func writeFile(path string, content []byte, synced bool) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- below the operator's directory
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	if err == nil {
+	if err == nil && synced {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
