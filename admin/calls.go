@@ -87,10 +87,10 @@ func (c *Client) UpdateClient(ctx context.Context, u ClientUpdate, reason string
 }
 
 // RotateSecret gives a client a new secret, shown once. The one before it keeps
-// working until the next rotation.
-func (c *Client) RotateSecret(ctx context.Context, id, reason string) (IssuedClient, error) {
+// working until the next rotation, unless the rotation says otherwise.
+func (c *Client) RotateSecret(ctx context.Context, id string, r SecretRotation, reason string) (IssuedClient, error) {
 	var issued IssuedClient
-	err := c.do(ctx, request{method: http.MethodPost, path: []string{"clients", id, "rotate-secret"}, reason: reason, into: &issued})
+	err := c.do(ctx, request{method: http.MethodPost, path: []string{"clients", id, "rotate-secret"}, body: r, reason: reason, into: &issued})
 	return issued, err
 }
 

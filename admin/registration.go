@@ -114,3 +114,10 @@ type Resource struct {
 	ResourceSpec
 	CreatedAt time.Time `json:"created_at"`
 }
+
+// SecretRotation says what becomes of a client's former secrets. The zero value
+// lets the newest of them work until the next rotation.
+type SecretRotation struct {
+	OldUntil    time.Time `json:"old_until,omitzero"`    // when it ends at the latest
+	Compromised bool      `json:"compromised,omitempty"` // all of them end now, and all grants of the client with them
+}

@@ -35,6 +35,7 @@ type Config struct {
 	Sessions authority.SessionStore
 	Events   authority.EventStore
 	Revoker  authority.Revoker
+	Apps     AppStore         // of what people allow apps; nil: nobody asks
 	Logger   *slog.Logger     // default: discards
 	Now      func() time.Time // default time.Now
 

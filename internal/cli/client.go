@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -177,17 +178,42 @@ func (a *app) clientUpdate() *cobra.Command {
 }
 
 func (a *app) clientRotateSecret() *cobra.Command {
-	return a.changes(a.command("rotate-secret ID", "Give a client a new secret, shown once; the one before keeps working until the next rotation", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+	var compromised bool
+	var until string
+	cmd := a.command("rotate-secret ID", "Give a client a new secret, shown once; the one before keeps working until the next rotation", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		r := admin.SecretRotation{Compromised: compromised}
+		if until != "" {
+			var err error
+			if r.OldUntil, err = moment(until, time.Now()); err != nil {
+				return err
+			}
+		}
 		api, err := a.admin()
 		if err != nil {
 			return err
 		}
-		issued, err := api.RotateSecret(ctx, args[0], a.reason)
+		issued, err := api.RotateSecret(ctx, args[0], r, a.reason)
 		if err != nil {
 			return err
 		}
 		return a.showIssued(issued)
-	}))
+	})
+	cmd.Flags().BoolVar(&compromised, "compromised", false, "all former secrets die at once, and all grants of the client with them")
+	cmd.Flags().StringVar(&until, "old-until", "", "`WHEN` the one before ends: a time such as 2026-01-31T12:00:00Z, or how long from now, such as 24h")
+	cmd.MarkFlagsMutuallyExclusive("compromised", "old-until")
+	return a.changes(cmd)
+}
+
+// moment reads a time, or how long from now it is.
+func moment(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(d).Truncate(time.Second), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("%q is no time such as 2026-01-31T12:00:00Z, and no duration such as 24h", text)
+	}
+	return t, nil
 }
 
 func (a *app) clientDelete() *cobra.Command {

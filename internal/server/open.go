@@ -187,7 +187,7 @@ func (s *Server) assemble() error {
 	})
 	s.accounts, err = accounts.New(accounts.Config{
 		IP: authority.IPMode(cfg.Sessions.IP), Contexts: s.store, KnownFor: cfg.SignIn.KnownFor, NetworkKey: s.networkKey,
-		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Logger: s.log, Now: s.now,
+		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Apps: s.store, Logger: s.log, Now: s.now,
 		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword, PasswordACR: cfg.SignIn.PasswordACR,
 		Limits: accounts.Limits{
 			AccountFailures: cfg.SignIn.AccountFailures, AddressFailures: cfg.SignIn.AddressFailures, Ceiling: cfg.SignIn.Ceiling,

@@ -115,14 +115,21 @@ var words = map[string]string{
 func (h *Handler) scopeLines(c flow.Consent) []scopeLine {
 	var lines []scopeLine
 	for _, scope := range c.Scope {
-		line := scopeLine{Text: h.cfg.Scopes[scope], New: len(c.Known) > 0 && !c.Known.Has(scope)}
-		if line.Text == "" {
-			line.Text = words[scope]
-		}
-		if line.Text == "" {
-			line.Name = scope
-		}
+		line := h.scopeLine(scope)
+		line.New = len(c.Known) > 0 && !c.Known.Has(scope)
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// scopeLine has plain words for a scope, or its name where there are none.
+func (h *Handler) scopeLine(scope string) scopeLine {
+	line := scopeLine{Text: h.cfg.Scopes[scope]}
+	if line.Text == "" {
+		line.Text = words[scope]
+	}
+	if line.Text == "" {
+		line.Name = scope
+	}
+	return line
 }

@@ -28,9 +28,12 @@ func personOf(a authority.Account) person {
 	return p
 }
 
-type homePage struct{ Account *person }
+type homePage struct {
+	Account *person
+	Apps    []appLine
+}
 
-// home says who is signed in here.
+// home says who is signed in here, and what their apps may do.
 func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
 	b, err := h.browser(r)
 	if err != nil {
@@ -40,6 +43,11 @@ func (h *Handler) home(w http.ResponseWriter, r *http.Request) error {
 	if b.SignedIn() {
 		p := personOf(b.Account)
 		page.Account = &p
+		apps, err := h.cfg.Accounts.Apps(r.Context(), b.Account.ID)
+		if err != nil {
+			return err
+		}
+		page.Apps = h.appLines(apps)
 	}
 	return h.show(w, r, http.StatusOK, "home", "Your account", page)
 }

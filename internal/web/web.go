@@ -14,6 +14,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/flow"
+	"github.com/jetonhq/jeton/internal/secret"
 )
 
 // Accounts is what the pages ask of people's accounts.
@@ -21,6 +22,8 @@ type Accounts interface {
 	SignIn(ctx context.Context, in accounts.SignIn) (accounts.SignedIn, error)
 	Session(ctx context.Context, cookie string, seen authority.Context) (authority.Session, authority.Account, error)
 	SignOut(ctx context.Context, s authority.Session, from authority.Context) error
+	Apps(ctx context.Context, account secret.ID) ([]accounts.App, error)
+	WithdrawConsent(ctx context.Context, actor authority.Actor, account secret.ID, client, reason string, from authority.Context) error
 }
 
 // Config is what the pages need. Issuer, Flow, Accounts, NotMe
@@ -108,6 +111,7 @@ func (h *Handler) Mount(mux *http.ServeMux) {
 	h.handle(mux, "GET /not-me", h.notMe)
 	h.handle(mux, "POST /not-me", h.sameOrigin(h.notMePost))
 	h.handle(mux, "GET /{$}", h.home)
+	h.handle(mux, "POST /withdraw", h.sameOrigin(h.withdraw))
 	if h.prefix != "" {
 		mux.Handle("GET "+h.prefix, h.page(h.home))
 	}

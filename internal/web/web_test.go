@@ -98,7 +98,7 @@ func newSite(t *testing.T, o options) *site {
 	}
 	t.Cleanup(func() { _ = s.store.Close() })
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if s.accounts, err = accounts.New(accounts.Config{Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: revoker{s.store}, Logger: logger}); err != nil {
+	if s.accounts, err = accounts.New(accounts.Config{Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: revoker{s.store}, Apps: s.store, Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
 	s.ada, s.bob = s.person("ada", "Ada Lovelace"), s.person("bob", "")

@@ -73,7 +73,7 @@ func start(t *testing.T) *server {
 	s := &server{log: new(bytes.Buffer)}
 	s.tokens, err = tokens.New(tokens.Config{Issuer: issuer, Store: store, Keys: rings, View: log.View(), Log: log})
 	must(err)
-	people, err := accounts.New(accounts.Config{Accounts: store, Sessions: store, Events: store, Revoker: s.tokens})
+	people, err := accounts.New(accounts.Config{Accounts: store, Sessions: store, Events: store, Revoker: s.tokens, Apps: store})
 	must(err)
 	s.clients, err = clients.New(clients.Config{Store: store, Revoker: s.tokens, DefaultAudience: issuer})
 	must(err)
@@ -252,7 +252,7 @@ func TestClients(t *testing.T) {
 	_, err = s.UpdateClient(ctx, admin.ClientUpdate{ClientSpec: read.ClientSpec, Version: read.Version}, "")
 	refused(t, err, admin.CodeConflict)
 
-	rotated, err := s.RotateSecret(ctx, "web", "leaked")
+	rotated, err := s.RotateSecret(ctx, "web", admin.SecretRotation{}, "leaked")
 	if err != nil {
 		t.Fatal(err)
 	}

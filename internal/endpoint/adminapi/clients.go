@@ -80,7 +80,17 @@ func (h *handler) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, made, err := h.cfg.Clients.RotateSecret(r.Context(), operator(), r.PathValue("id"), clients.Rotation{}, why)
+	var how admin.SecretRotation
+	if r.ContentLength != 0 { // an older caller sends nothing
+		if err := decode(w, r, &how); err != nil {
+			return err
+		}
+	}
+	if !how.OldUntil.IsZero() && how.Compromised {
+		return invalidf("secrets that are compromised end now, and not later")
+	}
+	rotation := clients.Rotation{OldUntil: how.OldUntil, Compromised: how.Compromised}
+	c, made, err := h.cfg.Clients.RotateSecret(r.Context(), operator(), r.PathValue("id"), rotation, why)
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,9 @@ func (h *handler) routes() map[string]call {
 		"POST accounts/{account}/password":     h.setPassword,
 		"POST accounts/{account}/end-sessions": h.endSessions,
 
+		"GET accounts/{account}/consents":             h.listConsents,
+		"DELETE accounts/{account}/consents/{client}": h.withdrawConsent,
+
 		"POST clients":                    h.createClient,
 		"GET clients":                     h.listClients,
 		"GET clients/{id}":                h.showClient,
