@@ -138,15 +138,26 @@ func (g *Guard) unverified(token string, err error) *Refusal {
 	case ReasonKeysUnavailable:
 		return refuseCause(ReasonKeysUnavailable, err)
 	case ReasonUnknownKey:
-		if g.view != nil && g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness) {
-			// Cut off from the news, a guard cannot say that there is no such key.
-			return refuseCause(ReasonKeysUnavailable, err)
-		}
-		return known
+		return g.unknownKey(token, err)
 	case ReasonMalformed, ReasonWrongType, ReasonWrongAlgorithm:
 		return known // found without a signature check, mostly; and there is no end of them
 	}
 	return g.remember(token, known)
+}
+
+// unknownKey is what it means that the key set does not have a token's key.
+func (g *Guard) unknownKey(token string, err error) *Refusal {
+	if g.view == nil {
+		return refuse(ReasonUnknownKey)
+	}
+	if u, err := jwt.Parse(token, 0); err == nil && g.view.KeyRevoked(u.Header.KeyID) {
+		return refuse(ReasonKeyRevoked)
+	}
+	if g.view.StaleAt(g.clock.now().time, g.config.MaxStaleness) {
+		// Cut off from the news, a guard cannot say that there is no such key.
+		return refuseCause(ReasonKeysUnavailable, err)
+	}
+	return refuse(ReasonUnknownKey)
 }
 
 // remember keeps a refusal, so that a flood of the same bad token costs no more than lookups.

@@ -62,14 +62,13 @@ func (s Schedule) WithDefaults() (Schedule, error) {
 			*d.field = d.otherwise
 		}
 	}
-	s.Skew = max(s.Skew, 0)
-	slack := s.Staging - s.Cache - 2*s.Skew
+	slack := s.Staging - s.Cache - 2*s.skew()
 	if s.Stale == 0 {
 		s.Stale = min(time.Minute, slack)
 	}
 	var problems []error
 	if s.Stale <= 0 || s.Stale > slack {
-		problems = append(problems, fmt.Errorf("keys: a key must be staged for longer than %v, the cache time of the key set and twice the clock skew", s.Cache+2*s.Skew))
+		problems = append(problems, fmt.Errorf("keys: a key must be staged for longer than %v, the cache time of the key set and twice the clock skew", s.Cache+2*s.skew()))
 	}
 	for _, ring := range []string{authority.RingAccess, authority.RingID, authority.RingRefresh, authority.RingFlow, ""} {
 		if s.Period(ring) < s.Staging {
@@ -78,6 +77,8 @@ func (s Schedule) WithDefaults() (Schedule, error) {
 	}
 	return s, errors.Join(problems...)
 }
+
+func (s Schedule) skew() time.Duration { return max(s.Skew, 0) }
 
 // Period is how long a key of the ring signs.
 func (s Schedule) Period(ring string) time.Duration {
@@ -106,7 +107,7 @@ func (s Schedule) Retiring(ring string) time.Duration {
 	case authority.RingFlow:
 		life = s.FlowLife
 	}
-	return life + leeway + s.Stale + 2*s.Skew
+	return life + leeway + s.Stale + 2*s.skew()
 }
 
 // StagedUntil is when a staged key may become active at the earliest.

@@ -73,6 +73,9 @@ func (s *Service) Check(ctx context.Context, token string, from authority.Contex
 	t, err := s.access.Verify(ctx, token)
 	if err != nil {
 		refused := &Refused{Reason: jwt.ReasonOf(err), Cause: err}
+		if refused.Reason == jwt.ReasonUnknownKey && s.ofRevokedKey(token) {
+			refused.Reason = ReasonKeyRevoked
+		}
 		if refused.Reason == jwt.ReasonExpired {
 			refused.Token, _ = s.expired.Verify(ctx, token)
 		}
@@ -91,6 +94,13 @@ func (s *Service) Check(ctx context.Context, token string, from authority.Contex
 		}, now)
 	}
 	return t, nil
+}
+
+// ofRevokedKey reports whether a token names a key that was compromised: no ring
+// verifies with that any more.
+func (s *Service) ofRevokedKey(token string) bool {
+	u, err := jwt.Parse(token, 0)
+	return err == nil && s.cfg.View.KeyRevoked(u.Header.KeyID)
 }
 
 // inView refuses a token that is dead by one of its ids, or by its key.
