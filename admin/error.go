@@ -16,6 +16,7 @@ const (
 	CodeConflict     Code = "conflict"     // 409: the name is taken, or the record changed since it was read
 	CodeTooLarge     Code = "too_large"    // 413
 	CodeUnavailable  Code = "unavailable"  // 503: try again
+	CodeMail         Code = "mail_failed"  // 502: the mail server did not take the mail
 	CodeInternal     Code = "internal"     // 500: the server's log says more
 )
 

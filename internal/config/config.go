@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/mail"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/secret"
 )
@@ -390,22 +391,7 @@ type CORS struct {
 	Origins []string `yaml:"origins"`
 }
 
-// Log says how to write log lines.
-type Log struct {
-	// json or text.
-	Format string `yaml:"format"`
-
-	// debug, info, warn or error.
-	Level slog.Level `yaml:"level"`
-}
-
-// Audit holds the retention of the audit trail.
-type Audit struct {
-	// How long events are kept.
-	Keep time.Duration `yaml:"keep"`
-}
-
-// Notify holds the patience with receivers of events.
+// Notify says how events are carried out, and with how much patience.
 type Notify struct {
 	// How long a receiver may take to answer one attempt.
 	Timeout time.Duration `yaml:"timeout"`
@@ -420,6 +406,86 @@ type Notify struct {
 	// loopback addresses. For a company whose apps are in its own network; each
 	// webhook has its own switch.
 	PrivateLogout bool `yaml:"private_logout"`
+
+	// The mail server that takes our mail. Without a host no mail is sent.
+	SMTP SMTP `yaml:"smtp"`
+
+	// Addresses of the administrators who get mail about forged tokens,
+	// compromised keys, requests that wait for approval, and a database that is
+	// older than what people hold.
+	Admins []string `yaml:"admins"`
+
+	// Which mails are sent, and how many.
+	Mail Mail `yaml:"mail"`
+}
+
+// Mail says which mails are sent.
+type Mail struct {
+	// Mails that are not sent, of those to owners of accounts: new_device,
+	// context_changed, refresh_token_reused, refresh_token_shared, brute_force,
+	// password_set, email_changed, code_replayed, tokens_minted; and of those to
+	// administrators: forged_token, key_compromised, mint_requested,
+	// refresh_token_ahead. What happened stands in the audit trail in any case.
+	Without []string `yaml:"without"`
+
+	// Mail owners at addresses that were not verified, too. Such an address may be
+	// somebody else's.
+	Unverified bool `yaml:"unverified"`
+
+	// Most mails to one account, or one administrator, in an hour. One more says
+	// that more happened; then there is silence for an hour.
+	PerHour int `yaml:"per_hour"`
+
+	// Most mails to one account, or one administrator, in 24 hours.
+	PerDay int `yaml:"per_day"`
+
+	// Directory with mail templates that take the place of ours, by file name.
+	// Read at start, which fails when one cannot be used.
+	Templates string `yaml:"templates"`
+}
+
+// SMTP is a mail server.
+type SMTP struct {
+	// Name or address. A name is what its certificate is checked for.
+	Host string `yaml:"host"`
+
+	// Port; 0 is 587 with starttls, 465 with tls and 25 with none.
+	Port int `yaml:"port"`
+
+	// starttls, tls (from the first byte), or none, which is for a server on a
+	// loopback address. A server that does not offer starttls then gets nothing.
+	TLS string `yaml:"tls"`
+
+	// User to sign in as. Empty does not sign in.
+	User string `yaml:"user"`
+
+	// Password of the user.
+	Password secret.Value `yaml:"password"`
+
+	// Address that mail comes from, such as "Example <id@example.com>".
+	From string `yaml:"from"`
+
+	// Address that answers go to. Empty: the one that mail comes from.
+	ReplyTo string `yaml:"reply_to"`
+
+	// File with the certificates, in PEM, of the authorities that the server's
+	// certificate is checked against. Empty: those of the system.
+	CAFile string `yaml:"ca_file"`
+}
+
+// Log says how to write log lines.
+type Log struct {
+	// json or text.
+	Format string `yaml:"format"`
+
+	// debug, info, warn or error.
+	Level slog.Level `yaml:"level"`
+}
+
+// Audit holds the retention of the audit trail.
+type Audit struct {
+	// How long events are kept.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // Shutdown holds the patience of a stop.
@@ -474,11 +540,15 @@ func Default() Config {
 			Window:          15 * time.Minute,
 			KnownFor:        180 * 24 * time.Hour,
 		},
-		Feed:     Feed{Heartbeat: 500 * time.Millisecond},
-		CORS:     CORS{Origins: []string{"*"}},
+		Feed: Feed{Heartbeat: 500 * time.Millisecond},
+		CORS: CORS{Origins: []string{"*"}},
+		Notify: Notify{
+			Timeout: 10 * time.Second, GiveUp: 72 * time.Hour, Keep: 7 * 24 * time.Hour,
+			SMTP: SMTP{TLS: mail.StartTLS},
+			Mail: Mail{PerHour: 10, PerDay: 30},
+		},
 		Log:      Log{Format: "json", Level: slog.LevelInfo},
 		Audit:    Audit{Keep: 90 * 24 * time.Hour},
-		Notify:   Notify{Timeout: 10 * time.Second, GiveUp: 72 * time.Hour, Keep: 7 * 24 * time.Hour},
 		Shutdown: Shutdown{Drain: 10 * time.Second},
 	}
 }

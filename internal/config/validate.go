@@ -81,6 +81,7 @@ func (c Config) Validate() error {
 	for _, origin := range c.CORS.Origins {
 		check("cors.origins", checkOrigin(origin))
 	}
+	c.checkNotify(check)
 	check("log.format", oneOf(c.Log.Format, "json", "text"))
 	check("audit.keep", atLeast(c.Audit.Keep, 24*time.Hour))
 	check("notify.timeout", within(c.Notify.Timeout, 100*time.Millisecond, time.Minute))

@@ -72,6 +72,9 @@ func New(c Config) (*Channel, error) {
 	return &Channel{cfg: c, place: u.Host, sent: counter{store: c.Store}}, nil
 }
 
+// Close ends the connections to the mail server that wait for a next mail.
+func (c *Channel) Close() { c.cfg.Transport.Close() }
+
 // Name implements notify.Channel.
 func (*Channel) Name() string { return channelName }
 

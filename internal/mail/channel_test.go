@@ -227,10 +227,14 @@ func TestPlan_LimitsAreSharedAndLast(t *testing.T) {
 func TestPlan_AgainIsTheSame(t *testing.T) {
 	w := newWorld(t)
 	a := w.account(authority.Account{Email: "ada@example.com", EmailVerified: true})
-	c, e := w.channel(), w.event(authority.EventContextChanged, a)
+	c := w.channel()
+	for range 2 {
+		w.plan(c, w.event(authority.EventContextChanged, a))
+	}
+	last := w.event(authority.EventContextChanged, a) // that the limit allows
 	for range 10 {
-		if n := len(w.plan(c, e)); n != 1 {
-			t.Fatalf("%d mails", n)
+		if messages := w.plan(c, last); len(messages) != 1 || strings.Contains(string(messages[0].Body), "more_happened") {
+			t.Fatalf("%d mails: %v", len(messages), messages)
 		}
 	}
 }

@@ -265,9 +265,8 @@ func (l *line) quit() {
 }
 
 // Close ends the connections that wait for a next mail.
-func (t *Transport) Close() error {
+func (t *Transport) Close() {
 	for l := t.takeIdle(); l != nil; l = t.takeIdle() {
 		l.quit()
 	}
-	return nil
 }

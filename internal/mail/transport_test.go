@@ -42,7 +42,7 @@ func transport(t *testing.T, s *smtptest.Server, change func(*mail.Server)) *mai
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = tr.Close() })
+	t.Cleanup(tr.Close)
 	return tr
 }
 

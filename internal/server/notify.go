@@ -16,9 +16,16 @@ func (s *Server) openNotify() error {
 	logout := notify.NewLogout(notify.LogoutConfig{
 		Store: s.store, Client: s.store.Client, Token: s.tokens.LogoutToken, AllowPrivate: s.cfg.Notify.PrivateLogout,
 	})
+	channels := []notify.Channel{s.webhooks, logout}
 	var err error
+	if s.mail, err = s.openMail(); err != nil {
+		return err
+	}
+	if s.mail != nil {
+		channels = append(channels, s.mail)
+	}
 	s.notify, err = notify.New(notify.Config{
-		Store: s.store, Sealer: sealer, Now: s.now, Logger: s.log, Channels: []notify.Channel{s.webhooks, logout},
+		Store: s.store, Sealer: sealer, Now: s.now, Logger: s.log, Channels: channels,
 		Timeout: s.cfg.Notify.Timeout, GiveUp: s.cfg.Notify.GiveUp, Keep: s.cfg.Notify.Keep, Observe: s.metrics.delivery,
 	})
 	return err

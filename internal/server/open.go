@@ -21,6 +21,7 @@ import (
 	"github.com/jetonhq/jeton/internal/flow"
 	"github.com/jetonhq/jeton/internal/grants"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/mail"
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/notify"
@@ -62,6 +63,7 @@ type Server struct {
 	notMe    *notme.Service
 	webhooks *notify.Webhooks
 	notify   *notify.Service
+	mail     *mail.Channel // nil: there is no mail server
 	metrics  *metrics
 
 	networkKey network.Key
@@ -310,6 +312,9 @@ func (s *Server) Close() error {
 		s.halt()
 	}
 	s.work.Wait()
+	if s.mail != nil {
+		s.mail.Close()
+	}
 	if s.store == nil {
 		return nil
 	}

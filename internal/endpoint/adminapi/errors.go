@@ -12,6 +12,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/mail"
 	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
@@ -73,6 +74,9 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		status, body = http.StatusRequestEntityTooLarge, admin.ErrorBody{Code: admin.CodeTooLarge, Message: "the body is too large"}
+	}
+	if e, ok := errors.AsType[*mail.Failure](err); ok {
+		status, body = http.StatusBadGateway, admin.ErrorBody{Code: admin.CodeMail, Message: e.Text}
 	}
 	if e, ok := errors.AsType[*throttle.Error](err); ok {
 		w.Header().Set("Retry-After", strconv.Itoa(e.Seconds()))

@@ -27,6 +27,7 @@ import (
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/feed"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/mail"
 	"github.com/jetonhq/jeton/internal/mint"
 	"github.com/jetonhq/jeton/internal/notify"
 	"github.com/jetonhq/jeton/internal/policies"
@@ -36,7 +37,7 @@ import (
 	"github.com/jetonhq/jeton/internal/tokens"
 )
 
-// Config holds what the admin API calls. All but Feed, Logger and Now are required.
+// Config holds what the admin API calls. All but Feed, Mail, Logger and Now are required.
 type Config struct {
 	Token      secret.Value // the admin token
 	Previous   secret.Value // the one before it, which works as well; may be empty
@@ -54,6 +55,7 @@ type Config struct {
 	Deliveries authority.DeliveryStore
 	Grants     authority.GrantStore
 	Events     authority.EventStore
+	Mail       *mail.Channel    // nil: there is no mail server
 	Logger     *slog.Logger     // default: discards
 	Now        func() time.Time // default time.Now
 }
@@ -166,6 +168,8 @@ func (h *handler) routes() map[string]call {
 		"GET sealing":         h.showSealing,
 		"POST sealing/rewrap": h.rewrapSealing,
 		"POST sealing/rotate": h.rotateSealing,
+
+		"POST mail/test": h.testMail,
 
 		"POST apply": h.apply,
 	}
