@@ -87,26 +87,33 @@ func (e *asking) ask(ctx context.Context, form url.Values) (answer, error) {
 
 func (e *asking) attempt(ctx context.Context, form url.Values) (answer, error) {
 	asked := e.now()
-	resp, content, err := e.post(ctx, form)
+	got, err := e.post(ctx, form)
 	if err != nil {
 		return answer{}, err
 	}
-	if resp.StatusCode == http.StatusBadRequest && e.key != nil && resp.Header.Get(nonceHeader) != "" {
+	if got.status == http.StatusBadRequest && e.key != nil && got.header.Get(nonceHeader) != "" {
 		// RFC 9449 section 8. Nothing was consumed, and the nonce is known now.
-		if oauth.CodeOf(e.failure(resp, content, form)) == oauth.UseDPoPNonce {
-			if resp, content, err = e.post(ctx, form); err != nil {
+		if oauth.CodeOf(e.failure(got, form)) == oauth.UseDPoPNonce {
+			if got, err = e.post(ctx, form); err != nil {
 				return answer{}, err
 			}
 		}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return answer{}, e.failure(resp, content, form)
+	if got.status != http.StatusOK {
+		return answer{}, e.failure(got, form)
 	}
-	return parse(content, asked, e.key)
+	return parse(got.content, asked, e.key)
 }
 
-// post sends a form with the client's credentials, and returns the answer with its body read.
-func (e *asking) post(ctx context.Context, form url.Values) (*http.Response, []byte, error) {
+// reply is an HTTP answer whose body has been read.
+type reply struct {
+	status  int
+	header  http.Header
+	content []byte
+}
+
+// post sends a form with the client's credentials.
+func (e *asking) post(ctx context.Context, form url.Values) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	body := form.Encode()
@@ -115,7 +122,7 @@ func (e *asking) post(ctx context.Context, form url.Values) (*http.Response, []b
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -125,23 +132,23 @@ func (e *asking) post(ctx context.Context, form url.Values) (*http.Response, []b
 	}
 	if e.key != nil {
 		if err := e.nonces.prove(req, e.key, e.now()); err != nil {
-			return nil, nil, fmt.Errorf("make a DPoP proof: %w", err)
+			return reply{}, fmt.Errorf("make a DPoP proof: %w", err)
 		}
 	}
 	resp, err := e.http.Do(req)
 	if err != nil {
 		if neverSent(err) {
-			return nil, nil, err
+			return reply{}, err
 		}
-		return nil, nil, &lostError{err}
+		return reply{}, &lostError{err}
 	}
 	defer resp.Body.Close()
 	e.nonces.keep(req.URL, resp.Header)
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, nil, &lostError{fmt.Errorf("read answer: %w", err)}
+		return reply{}, &lostError{fmt.Errorf("read answer: %w", err)}
 	}
-	return resp, content, nil
+	return reply{resp.StatusCode, resp.Header, content}, nil
 }
 
 // neverSent reports whether the request cannot have reached the authority. When in doubt it was sent.
@@ -154,11 +161,11 @@ func neverSent(err error) bool {
 }
 
 // failure is the error of an answer other than 200.
-func (e *endpoint) failure(resp *http.Response, content []byte, form url.Values) error {
-	failed := &endpointError{status: resp.StatusCode, retryAfter: e.retryAfter(resp.Header.Get("Retry-After"))}
+func (e *endpoint) failure(got reply, form url.Values) error {
+	failed := &endpointError{status: got.status, retryAfter: e.retryAfter(got.header.Get("Retry-After"))}
 	var body oauth.ErrorResponse
-	if json.Unmarshal(content, &body) == nil && body.Error != "" && resp.StatusCode >= 400 {
-		refusal := &oauth.Error{Code: oauth.Code(excerpt(string(body.Error))), Description: excerpt(body.Description), Reason: reasonOf(resp, body)}
+	if json.Unmarshal(got.content, &body) == nil && body.Error != "" && got.status >= 400 {
+		refusal := &oauth.Error{Code: oauth.Code(excerpt(string(body.Error))), Description: excerpt(body.Description), Reason: reasonOf(got.header, body)}
 		for _, secret := range []string{e.secret.Reveal(), form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier"), form.Get("token")} {
 			// Whoever echoes a secret does not get it into our logs.
 			if secret != "" && strings.Contains(body.Description, secret) {
@@ -171,15 +178,15 @@ func (e *endpoint) failure(resp *http.Response, content []byte, form url.Values)
 		failed.err = refusal
 		return failed
 	}
-	if resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout {
+	if got.status == http.StatusBadGateway || got.status == http.StatusGatewayTimeout {
 		return &lostError{failed} // by a proxy on the way
 	}
 	return failed
 }
 
 // reasonOf is the stable code in an answer, if it is one.
-func reasonOf(resp *http.Response, body oauth.ErrorResponse) string {
-	code := cmp.Or(body.Reason, resp.Header.Get("Jeton-Reason"))
+func reasonOf(header http.Header, body oauth.ErrorResponse) string {
+	code := cmp.Or(body.Reason, header.Get("Jeton-Reason"))
 	if len(code) > 64 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 		return ""
 	}

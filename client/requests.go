@@ -64,9 +64,9 @@ func (e *Endpoint) Refresh(ctx context.Context, token Secret) (Answer, error) {
 func (e *Endpoint) Revoke(ctx context.Context, token Secret) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {oauth.HintRefreshToken}}
 	at := (&endpoint{url: e.revocation, id: e.tokens.id, secret: e.tokens.secret, http: e.tokens.http, now: e.tokens.now}).with(nil)
-	resp, content, err := at.post(ctx, form)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = at.failure(resp, content, form)
+	got, err := at.post(ctx, form)
+	if err == nil && got.status != http.StatusOK {
+		err = at.failure(got, form)
 	}
 	if err != nil {
 		return fmt.Errorf("client: revoke: %w", err)
