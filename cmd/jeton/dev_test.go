@@ -55,7 +55,7 @@ func devFrom(t *testing.T, data string) *running {
 func (d *running) secrets() map[string]string {
 	return map[string]string{
 		"admin token": d.AdminToken, "password": d.User.Password, "secret of machine": d.Clients.Machine.Secret,
-		"secret of web": d.Clients.Web.Secret, "secret of the resource": d.Resource.Secret,
+		"secret of web": d.Clients.Web.Secret, "secret of bff": d.Clients.BFF.Secret, "secret of the resource": d.Resource.Secret,
 	}
 }
 
@@ -120,30 +120,53 @@ func TestDev_TranscriptWorksByPasting(t *testing.T) {
 			commands = append(commands, line)
 		}
 	}
-	if len(commands) != 5 {
-		t.Fatalf("%d commands, want 5: %q", len(commands), commands)
-	}
 	printed, codes := d.paste(commands)
-	if diff := cmp.Diff([]int{0, 0, 0, 0, 0}, codes); diff != "" {
-		t.Errorf("exit codes:\n%s\n%q", diff, printed)
-	}
-	want := func(step int, texts ...string) {
-		for _, text := range texts {
-			if !strings.Contains(printed[step], text) {
-				t.Errorf("step %d does not print %q:\n%s", step, text, printed[step])
-			}
+	for i, code := range codes {
+		if code != 0 {
+			t.Errorf("%s\nends with %d:\n%s", commands[i], code, printed[i])
 		}
 	}
-	if s := strings.TrimSpace(printed[0]); s != "" {
-		t.Errorf("taking the token prints %q", s)
+	// What each command is there to show, in order.
+	shows := [][]string{
+		{}, {}, // token() and its first use print nothing
+		{"HTTP/1.1 200 OK", "revenue"},
+		{`"client_id": "machine"`, "  ok "},
+		{"revoked"},
+		{"HTTP/1.1 401", "Jeton-Reason: revoked"},
+		{"max age 1s"},
+		{"HTTP/1.1 401", "Jeton-Reason: too_old"},
+		{"removed"},
+		{"HTTP/1.1 200 OK", "revenue"},
+		{},
+		{"HTTP/1.1 200 OK", `"path":"/reports/7"`},
+		{"HTTP/1.1 403", "Jeton-Reason: wrong_url"},
+		{},
+		{"HTTP/1.1 200 OK"},
+		{"HTTP/1.1 401", "Jeton-Reason: no_uses_left"},
+		{},
+		{`"client":"bff"`},
+		{"HTTP/1.1 200 OK", "revenue"},
+		{"HTTP/1.1 401", "Jeton-Reason: sign_in_too_old", `max_age="300"`},
+		{"HTTP/1.1 200 OK"},
+		{},
+		{"HTTP/1.1 401", "Jeton-Reason: session_ended"},
 	}
-	want(1, "HTTP/1.1 200 OK", "revenue")
-	want(2, `"client_id": "machine"`, "  ok ")
-	if strings.Contains(printed[2], "FAIL") {
-		t.Errorf("a check of a good token fails:\n%s", printed[2])
+	if len(commands) != len(shows) {
+		t.Fatalf("%d commands, want %d: %q", len(commands), len(shows), commands)
 	}
-	want(3, "revoked")
-	want(4, "HTTP/1.1 401", "Jeton-Reason: revoked")
+	for i, texts := range shows {
+		for _, text := range texts {
+			if !strings.Contains(printed[i], text) {
+				t.Errorf("%s\ndoes not print %q:\n%s", commands[i], text, printed[i])
+			}
+		}
+		if len(texts) == 0 && i < 2 && strings.TrimSpace(printed[i]) != "" {
+			t.Errorf("taking a token prints %q", printed[i])
+		}
+		if strings.Contains(printed[i], "FAIL") {
+			t.Errorf("a check of a good token fails:\n%s", printed[i])
+		}
+	}
 
 	// The address for the browser leads to the sign-in page.
 	page := get(t, http.DefaultClient, d.API+"/login")
@@ -184,6 +207,7 @@ func TestDev_File(t *testing.T) {
 			"machine": map[string]any{"id": "machine", "secret": d.Clients.Machine.Secret},
 			"web":     map[string]any{"id": "web", "secret": d.Clients.Web.Secret, "redirect_uri": d.API + "/callback"},
 			"spa":     map[string]any{"id": "spa", "redirect_uri": d.API + "/spa/callback"},
+			"bff":     map[string]any{"id": "bff", "secret": d.Clients.BFF.Secret, "redirect_uri": d.API + "/auth/callback"},
 		},
 		"resource": map[string]any{"id": "reports-api", "secret": d.Resource.Secret, "audience": d.API},
 	}

@@ -32,6 +32,7 @@ type DevClients struct {
 	Machine DevClient `json:"machine"` // client credentials
 	Web     DevClient `json:"web"`     // confidential, code and refresh
 	SPA     DevClient `json:"spa"`     // public, PKCE
+	BFF     DevClient `json:"bff"`     // confidential, of the example's session cookies; its own, so nobody is asked for consent
 }
 
 // DevClient is one of them.

@@ -34,6 +34,7 @@ const (
 	devMachine  = "machine"
 	devWeb      = "web"
 	devSPA      = "spa"
+	devBFF      = "bff"
 	devResource = "reports-api"
 )
 
@@ -84,19 +85,20 @@ func devState(data string) (config.DevFile, error) {
 		return d, fmt.Errorf("dev: %w", err)
 	}
 	for value, prefix := range map[*string]string{
-		&d.AdminToken: "jadm_", &d.User.Password: "", &d.Clients.Machine.Secret: "jcs_", &d.Clients.Web.Secret: "jcs_", &d.Resource.Secret: "jcs_",
+		&d.AdminToken: "jadm_", &d.User.Password: "", &d.Clients.Machine.Secret: "jcs_", &d.Clients.Web.Secret: "jcs_", &d.Clients.BFF.Secret: "jcs_", &d.Resource.Secret: "jcs_",
 	} {
 		if *value == "" {
 			*value = secret.Token(prefix).Reveal()
 		}
 	}
 	d.User.Login = devLogin
-	d.Clients.Machine.ID, d.Clients.Web.ID, d.Clients.SPA.ID, d.Resource.ID = devMachine, devWeb, devSPA, devResource
+	d.Clients.Machine.ID, d.Clients.Web.ID, d.Clients.SPA.ID, d.Clients.BFF.ID, d.Resource.ID = devMachine, devWeb, devSPA, devBFF, devResource
 	return d, nil
 }
 
 func runDev(ctx context.Context, o DevOptions, d config.DevFile, public, manage, api net.Listener) error {
 	d.Clients.Web.RedirectURI, d.Clients.SPA.RedirectURI = d.API+"/callback", d.API+"/spa/callback"
+	d.Clients.BFF.RedirectURI = d.API + "/auth/callback"
 	d.Resource.Audience = d.API
 	sealing, err := devSealingKey(o.Data)
 	if err != nil {
@@ -198,6 +200,11 @@ func (s *Server) seed(ctx context.Context, d config.DevFile) error {
 				GrantTypes:   []string{oauth.AuthorizationCode, oauth.RefreshToken},
 				RedirectURIs: []string{d.Clients.SPA.RedirectURI}, PostLogoutRedirectURIs: []string{d.API + "/"},
 				Scope: personal, Audience: d.Resource.Audience, Native: true, // for its http redirect to loopback
+			}},
+			{Secret: d.Clients.BFF.Secret, ClientSpec: admin.ClientSpec{
+				ID: d.Clients.BFF.ID, Name: "Example app with sessions", GrantTypes: []string{oauth.AuthorizationCode, oauth.RefreshToken},
+				RedirectURIs: []string{d.Clients.BFF.RedirectURI}, PostLogoutRedirectURIs: []string{d.API + "/"},
+				Scope: personal, Audience: d.Resource.Audience, FirstParty: true, Native: true, // for its http redirect to loopback
 			}},
 			{Secret: d.Resource.Secret, ClientSpec: admin.ClientSpec{ID: d.Resource.ID, Name: "Example reports API"}},
 		},

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton"
+	"github.com/jetonhq/jeton/bff"
+	"github.com/jetonhq/jeton/client"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwt"
@@ -34,6 +37,7 @@ var exampleFiles embed.FS
 type example struct {
 	dev   config.DevFile
 	guard *jeton.Guard
+	app   *bff.App // keeps sessions, for routes that take a cookie
 	mux   *http.ServeMux
 	page  *template.Template
 	http  *http.Client
@@ -56,8 +60,15 @@ const (
 )
 
 func newExample(_ context.Context, d config.DevFile, log *slog.Logger) (*example, error) {
+	app, err := bff.New(bff.Config{
+		Issuer: d.Issuer, ClientID: d.Clients.BFF.ID, ClientSecret: client.NewSecret(d.Clients.BFF.Secret),
+		PublicURL: d.API, Scope: "openid profile reports:read", Claims: []string{"name"}, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dev: sessions of the example: %w", err)
+	}
 	guard, err := jeton.NewGuard(jeton.Config{
-		Issuer: d.Issuer, Audience: d.Resource.Audience, Client: jeton.ClientSecret(d.Resource.ID, d.Resource.Secret),
+		Issuer: d.Issuer, Audience: d.Resource.Audience, Client: jeton.ClientSecret(d.Resource.ID, d.Resource.Secret), Sessions: app.Sessions(),
 		Logger: log, Scopes: []string{"reports:read", "admin"}, ResourceName: "Example reports API",
 	})
 	if err != nil {
@@ -68,23 +79,25 @@ func newExample(_ context.Context, d config.DevFile, log *slog.Logger) (*example
 		return nil, err
 	}
 	e := &example{
-		dev: d, guard: guard, mux: http.NewServeMux(), page: page, log: log,
+		dev: d, guard: guard, app: app, mux: http.NewServeMux(), page: page, log: log,
 		http: &http.Client{Timeout: 10 * time.Second}, pending: make(map[string]pendingSignIn),
 	}
-	e.mux.Handle("GET /hello", guard.Require(http.HandlerFunc(hello)))
-	e.mux.Handle("GET /reports", guard.Require(http.HandlerFunc(reports), jeton.Scope("reports:read")))
+	e.mux.Handle("GET /hello", guard.Require(http.HandlerFunc(hello), jeton.AllowCookie()))
+	e.mux.Handle("GET /reports", guard.Require(http.HandlerFunc(reports), jeton.Scope("reports:read"), jeton.AllowCookie()))
 	e.mux.Handle("GET /reports/{id}", guard.Require(http.HandlerFunc(reports), jeton.Scope("reports:read")))
 	e.mux.Handle("POST /payments", guard.Require(http.HandlerFunc(hello), jeton.SingleUse()))
+	e.mux.Handle("POST /transfers", guard.Require(http.HandlerFunc(hello), jeton.AuthAge(5*time.Minute), jeton.AllowCookie()))
 	e.mux.Handle("GET /admin", guard.Require(http.HandlerFunc(reports), jeton.Scope("admin")))
 	e.mux.Handle("GET "+guard.MetadataPath(), guard.Metadata())
+	e.mux.Handle("/auth/", app)
 	e.mux.HandleFunc("GET /{$}", e.home)
 	e.mux.HandleFunc("GET /login", e.login)
 	e.mux.HandleFunc("GET /callback", e.callback)
 	return e, nil
 }
 
-// Close stops the guard.
-func (e *example) Close() error { return e.guard.Close() }
+// Close stops the guard, and the refreshes of sessions.
+func (e *example) Close() error { return errors.Join(e.guard.Close(), e.app.Close()) }
 
 func (e *example) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
 
