@@ -13,6 +13,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/network"
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwk"
@@ -322,6 +323,10 @@ func TestAT_1_AT_2_AccessTokensAreRFC9068(t *testing.T) {
 			}
 			delete(got, name)
 		}
+		if _, ok := network.Parse(fmt.Sprint(got["net"])); !ok {
+			t.Errorf("net is %v", got["net"])
+		}
+		delete(got, "net")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("want -, got +\n%s", diff)
 		}
