@@ -23,6 +23,7 @@ type PolicySpec struct {
 	ACR          []string  `json:"acr,omitempty"`           // one of them: how the person signed in
 	FreshClaims  bool      `json:"fresh_claims,omitempty"`  // what the token says about its subject must not have changed
 	SingleUse    bool      `json:"single_use,omitempty"`    // only tokens that may be used once
+	DPoP         bool      `json:"dpop,omitempty"`          // only tokens that are bound to a key, with a proof
 	NoCookie     bool      `json:"no_cookie,omitempty"`     // session cookies of browser apps do not pass, also where the code allows them
 	Registry     bool      `json:"registry,omitempty"`      // ask on first sight whether the token was issued, also where the code does not
 	Network      string    `json:"network,omitempty"`       // flag or enforce: tokens from another network than they were issued to

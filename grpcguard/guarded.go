@@ -132,7 +132,8 @@ func (g *Guarded) demandsOf(ctx context.Context, method string) []jeton.Demand {
 		request.RemoteAddr = p.Addr.String()
 	}
 	if values, ok := metadata.FromIncomingContext(ctx); ok {
-		request.Header = http.Header{"X-Forwarded-For": values.Get("x-forwarded-for"), "User-Agent": values.Get("user-agent")}
+		request.Header = http.Header{"X-Forwarded-For": values.Get("x-forwarded-for"), "User-Agent": values.Get("user-agent"),
+			"Authorization": values.Get("authorization"), "Dpop": values.Get("dpop")}
 	}
 	return append(slices.Clip(demands), jeton.ForRequest(request))
 }
@@ -155,7 +156,7 @@ func extract(ctx context.Context) (string, error) {
 		return "", missingToken
 	}
 	scheme, text, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP") {
 		return "", missingToken
 	}
 	if text = strings.TrimLeft(text, " "); text == "" {

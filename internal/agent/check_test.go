@@ -62,6 +62,10 @@ func TestCheck(t *testing.T) {
 
 		{name: "no token", target: "/check?scope=reports:read", status: 401, reason: "missing_token", challenge: `scope="reports:read"`},
 		{name: "another scheme", target: "/check", header: http.Header{"Authorization": {"Basic YTpi"}}, status: 401, reason: "missing_token", challenge: "resource_metadata="},
+		{name: "bound tokens only", target: "/check?dpop=required", header: bearer(token), status: 401, reason: "dpop_required", challenge: `DPoP error="invalid_token"`},
+		{name: "bound tokens only, by header", target: "/check", header: more("X-Jeton-Dpop", "required"), status: 401, reason: "dpop_required", challenge: "algs="},
+		{name: "bound tokens, misspelt", target: "/check?dpop=yes", header: bearer(token), status: 500},
+		{name: "unbound token as DPoP", target: "/check", header: http.Header{"Authorization": {"DPoP " + token}}, status: 401, reason: "token_not_bound", challenge: "DPoP "},
 		{name: "two tokens", target: "/check", header: more("Authorization", "Bearer "+token), status: 401, reason: "malformed_request", challenge: `error="invalid_request"`},
 		{name: "no scope", target: "/check?scope=admin", header: bearer(token), status: 403, reason: "insufficient_scope", challenge: `scope="admin"`},
 		{name: "part of a scope", target: "/check?scope=reports", header: bearer(token), status: 403, reason: "insufficient_scope", challenge: `error="insufficient_scope"`},

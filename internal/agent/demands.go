@@ -20,18 +20,20 @@ const (
 	headerClient = "X-Jeton-Client"
 	headerAuth   = "X-Jeton-Auth-Age"
 	headerACR    = "X-Jeton-Acr"
+	headerDPoP   = "X-Jeton-Dpop"
 	headerNet    = "X-Jeton-Network"
 )
 
 // Fixed texts: they are logged and answered.
 var (
 	errQuery   = errors.New("the query of /check is malformed")
-	errUnknown = errors.New("the query of /check has a parameter other than scope, max_age, client, auth_age, acr and network")
+	errUnknown = errors.New("the query of /check has a parameter other than scope, max_age, client, auth_age, acr, network and dpop")
 	errScope   = errors.New("the demanded scope is empty or malformed")
 	errMaxAge  = errors.New("the demanded max_age is no positive duration such as 5m or 30s")
 	errClient  = errors.New("the demanded client is empty")
 	errAuth    = errors.New("the demanded auth_age is no positive duration such as 5m or 30s")
 	errACR     = errors.New("the demanded acr is empty")
+	errDPoP    = errors.New("the demanded dpop is not required")
 	errNetwork = errors.New("the demanded network is neither flag nor enforce")
 )
 
@@ -51,13 +53,13 @@ func demandsOf(r *http.Request) ([]jeton.Demand, error) {
 		}
 	}
 	for name := range query {
-		if !slices.Contains([]string{"scope", "max_age", "client", "auth_age", "acr", "network"}, name) {
+		if !slices.Contains([]string{"scope", "max_age", "client", "auth_age", "acr", "network", "dpop"}, name) {
 			return nil, errUnknown // misspelt, it would demand nothing
 		}
 	}
-	for _, source := range []struct{ scopes, ages, clients, auths, acrs, networks []string }{
-		{query["scope"], query["max_age"], query["client"], query["auth_age"], query["acr"], query["network"]},
-		{r.Header.Values(headerScope), r.Header.Values(headerMaxAge), r.Header.Values(headerClient), r.Header.Values(headerAuth), r.Header.Values(headerACR), r.Header.Values(headerNet)},
+	for _, source := range []struct{ scopes, ages, clients, auths, acrs, networks, dpops []string }{
+		{query["scope"], query["max_age"], query["client"], query["auth_age"], query["acr"], query["network"], query["dpop"]},
+		{r.Header.Values(headerScope), r.Header.Values(headerMaxAge), r.Header.Values(headerClient), r.Header.Values(headerAuth), r.Header.Values(headerACR), r.Header.Values(headerNet), r.Header.Values(headerDPoP)},
 	} {
 		for _, text := range source.scopes {
 			scope, ok := oauth.ParseScope(text)
@@ -93,6 +95,12 @@ func demandsOf(r *http.Request) ([]jeton.Demand, error) {
 				return nil, errACR
 			}
 			demands = append(demands, jeton.ACR(values...))
+		}
+		for _, text := range source.dpops {
+			if text != "required" {
+				return nil, errDPoP // misspelt, it would demand nothing
+			}
+			demands = append(demands, jeton.RequireDPoP())
 		}
 		for _, text := range source.networks {
 			mode, ok := map[string]jeton.NetworkMode{"flag": jeton.Flag, "enforce": jeton.Enforce}[text]

@@ -250,9 +250,13 @@ func proxied(t *testing.T, command func(*testing.T, string, world) *exec.Cmd) {
 			if got := resp.Header.Get("Jeton-Reason"); got != test.reason {
 				t.Errorf("reason %q, want %q", got, test.reason)
 			}
-			switch got := resp.Header.Values("WWW-Authenticate"); {
-			case test.challenge == "" && len(got) != 0, test.challenge != "" && (len(got) != 1 || !strings.Contains(got[0], test.challenge)):
-				t.Errorf("challenge %q, want one with %q", got, test.challenge)
+			challenges := resp.Header.Values("WWW-Authenticate")
+			if len(challenges) == 2 && strings.HasPrefix(challenges[1], "DPoP ") { // beside Bearer, where both schemes are offered; not every proxy passes on two
+				challenges = challenges[:1]
+			}
+			switch {
+			case test.challenge == "" && len(challenges) != 0, test.challenge != "" && (len(challenges) != 1 || !strings.Contains(challenges[0], test.challenge)):
+				t.Errorf("challenge %q, want one with %q", challenges, test.challenge)
 			}
 			if about := asked.Load(); about == nil && test.path != "/health" || about != nil && *about != cmp.Or(test.method, "GET")+" "+test.path {
 				t.Errorf("the agent was asked about %v", about)

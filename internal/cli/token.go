@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	return a.administers(a.group("token", "Look at a token, or end it", a.tokenExplain(), a.tokenRevoke()))
+	return a.administers(a.group("token", "Look at a token, end it, or prove whose it is", a.tokenExplain(), a.tokenRevoke(), a.tokenProof()))
 }
 
 func (a *app) tokenExplain() *cobra.Command {

@@ -31,6 +31,7 @@ func TestDemands_TheStricterOfBoth(t *testing.T) {
 		{"no sign-in", policy.Demands{ACR: []string{"a"}}, policy.Demands{ACR: []string{"b"}}, policy.Demands{}, true},
 		{"single use", policy.Demands{SingleUse: true}, policy.Demands{}, policy.Demands{SingleUse: true}, false},
 		{"fresh claims", policy.Demands{FreshClaims: true}, policy.Demands{}, policy.Demands{FreshClaims: true}, false},
+		{"dpop", policy.Demands{DPoP: true}, policy.Demands{}, policy.Demands{DPoP: true}, false},
 		{"no cookie", policy.Demands{NoCookie: true}, policy.Demands{}, policy.Demands{NoCookie: true}, false},
 		{"registry", policy.Demands{}, policy.Demands{Registry: true}, policy.Demands{Registry: true}, false},
 		{"fail", policy.Demands{Fail: policy.FailIntrospect}, policy.Demands{Fail: policy.FailClosed}, policy.Demands{Fail: policy.FailClosed}, false},

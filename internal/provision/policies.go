@@ -64,7 +64,7 @@ func Policy(w admin.PolicySpec) policy.Policy {
 		Demands: policy.Demands{
 			MaxAge: (*policy.Span)(w.MaxAge), Scope: w.Scope, Clients: w.Clients,
 			AuthAge: (*policy.Span)(w.AuthAge), ACR: w.ACR, FreshClaims: w.FreshClaims, SingleUse: w.SingleUse,
-			NoCookie: w.NoCookie, Registry: w.Registry, Network: w.Network, Fail: w.Fail, MaxStaleness: (*policy.Span)(w.MaxStaleness),
+			DPoP: w.DPoP, NoCookie: w.NoCookie, Registry: w.Registry, Network: w.Network, Fail: w.Fail, MaxStaleness: (*policy.Span)(w.MaxStaleness),
 		},
 	}
 }
@@ -74,7 +74,7 @@ func WireDemands(d policy.Demands) admin.PolicySpec {
 	return admin.PolicySpec{
 		MaxAge: (*admin.Duration)(d.MaxAge), Scope: d.Scope, Clients: d.Clients,
 		AuthAge: (*admin.Duration)(d.AuthAge), ACR: d.ACR, FreshClaims: d.FreshClaims, SingleUse: d.SingleUse,
-		NoCookie: d.NoCookie, Registry: d.Registry, Network: d.Network, Fail: d.Fail, MaxStaleness: (*admin.Duration)(d.MaxStaleness),
+		DPoP: d.DPoP, NoCookie: d.NoCookie, Registry: d.Registry, Network: d.Network, Fail: d.Fail, MaxStaleness: (*admin.Duration)(d.MaxStaleness),
 	}
 }
 
