@@ -17,6 +17,8 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/smtptest"
+	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/oauth"
 )
 
 const smtpPassword = "password of the mail server"
@@ -26,17 +28,21 @@ func mailing(t *testing.T, edit ...func(*config.Config)) (*world, *smtptest.Serv
 	t.Helper()
 	s := smtptest.Start(t, smtptest.Options{User: "jeton", Password: smtpPassword})
 	w := newWorld(t, options{runs: true, edit: func(c *config.Config) {
-		c.Notify.SMTP = config.SMTP{
-			Host: s.Host, Port: s.Port, TLS: "starttls", User: "jeton", Password: secret.New(smtpPassword),
-			From: "Jeton <jeton@id.example.com>", CAFile: s.CAFile,
-		}
-		c.Notify.Admins = []string{"ops@example.org"}
+		mails(c, s)
 		for _, f := range edit {
 			f(c)
 		}
 	}})
 	w.remember("mail password", smtpPassword)
 	return w, s
+}
+
+func mails(c *config.Config, s *smtptest.Server) {
+	c.Notify.SMTP = config.SMTP{
+		Host: s.Host, Port: s.Port, TLS: "starttls", User: "jeton", Password: secret.New(smtpPassword),
+		From: "Jeton <jeton@id.example.com>", CAFile: s.CAFile,
+	}
+	c.Notify.Admins = []string{"ops@example.org"}
 }
 
 var notMeLink = regexp.MustCompile(`\n(http\S+/not-me\?link=\S+)\n`)
@@ -104,6 +110,104 @@ func TestMail_ReplayToTheEndOfTheSession(t *testing.T) {
 		t.Errorf("again: %s", owner.page.body)
 	}
 	w.wantEvents(authority.EventNotMe, 1)
+}
+
+// Each mail there is follows from what truly happens, and says what its reader
+// has to know.
+func TestMail_OfWhatTrulyHappens(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{User: "jeton", Password: smtpPassword})
+	w, move := travelling(t, options{edit: func(c *config.Config) {
+		mails(c, s)
+		c.Notify.Mail.PerHour, c.Notify.Mail.PerDay = 100, 100
+		c.SignIn.AccountFailures, c.SignIn.Window = 2, time.Minute
+		c.SignIn.Delay, c.SignIn.MaxDelay = time.Second, time.Second
+	}})
+	w.minter("support", authority.MintPolicy{Subjects: authority.MintSession, Scope: []string{"read"}})
+	w.minter("careful", authority.MintPolicy{Subjects: authority.MintPattern, Patterns: []string{"*"}, Approval: true})
+	arrived := 0
+	// want reads the next mails, each told by a part of its subject.
+	want := func(to string, linked bool, subject string, parts ...string) smtptest.Mail {
+		t.Helper()
+		arrived++
+		m := s.Wait(arrived)[arrived-1]
+		if m.Envelope != to || !strings.Contains(m.Subject(), subject) || (link(m) != "") != linked {
+			t.Errorf("to %s, link %q: %s; want %q to %s", m.Envelope, link(m), m.Subject(), subject, to)
+		}
+		for _, part := range parts {
+			if !strings.Contains(m.Text, part) {
+				t.Errorf("%s lacks %q:\n%s", m.Subject(), part, m.Text)
+			}
+		}
+		return m
+	}
+	const ada, ops = "ada@example.com", "ops@example.org"
+
+	w.visitor().signIn() // the first is from nowhere new
+	move(theft)
+	w.visitor().signIn()
+	want(ada, true, "new device", "Device: Chrome on Windows", "Network: 203.0.113.0/24")
+
+	code := w.code("web")
+	w.redeem("web", code).ok()
+	w.redeem("web", code).refused(http.StatusBadRequest, oauth.InvalidGrant)
+	want(ada, true, "was stopped", "App: Web")
+
+	move(atHome)
+	a := w.signedIn("web", scope("read"))
+	for range 3 {
+		old := a.text("refresh_token")
+		move(atHome)
+		a = w.refresh("web", old).ok()
+		move(theft)
+		w.refresh("web", old).ok()
+	}
+	want(ada, true, "from somewhere else", "Network: 203.0.113.0/24", "Before: network: 192.0.2.0/24")
+	want(ada, true, "Two devices use one key", "Device: Chrome on Windows", "Before: device: Firefox on Linux")
+
+	session := w.session(w.person)
+	_, minted := w.mintAs("support", "", `[{"login":"ada","scope":"read","reason":"ticket 4711"}]`)
+	token := minted.Results[0].AccessToken
+	m := want(ada, true, "was given access", "By: support", "Reason given: ticket 4711")
+	owner := w.visitor()
+	owner.open(http.MethodGet, link(m), "")
+	owner.submit()
+	w.wantDead("the agent's token", token)
+	if !w.sessionAlive(session.ID) {
+		t.Error("ending an agent's access ended the person's own session")
+	}
+
+	move(theft)
+	for range 7 {
+		v := w.visitor()
+		v.open(http.MethodGet, "/signin", "")
+		v.submit("login", "ada", "password", "not the password of anybody")
+		w.clock.advance(100 * time.Millisecond)
+	}
+	want(ada, false, "guessing your password", "Network: 203.0.113.0/24")
+
+	w.setPassword()
+	want(ada, false, "password at", "By: an administrator")
+	w.to("ada@example.net")
+	told := map[string]string{}
+	for _, m := range s.Wait(arrived + 2)[arrived:] { // of two domains, in any order
+		told[m.Envelope] = m.Text
+	}
+	arrived += 2
+	if !strings.Contains(told[ada], "no longer belongs") || !strings.Contains(told["ada@example.net"], "go to this address from now on") {
+		t.Errorf("told of the change: %q", told)
+	}
+
+	w.mintAs("careful", "", `[{"login":"ada","scope":"read","reason":"ticket 1"}]`, "Jeton-Requested-By", "eve")
+	want(ops, false, "wait for approval", "By: eve", "App: careful", "Reason given: ticket 1", "Id: ")
+	forged, err := jwt.Sign(w.stolenKey(), "at+jwt", w.perfect(w.grantOf(w.machine())))
+	must(t, err)
+	w.wantDead("forged", forged)
+	want(ops, false, "forged token", "Id: ")
+	_, kid, _ := strings.Cut(s.Wait(arrived)[arrived-1].Text, "\nId: ")
+	kid, _, _ = strings.Cut(kid, "\n")
+	_, err = w.operator().CompromiseKey(t.Context(), kid, "it was in a backup")
+	must(t, err)
+	want(ops, false, "declared compromised", "Reason given: it was in a backup", "Id: "+kid)
 }
 
 // mailDeliveries are the mails in the log of deliveries, newest first.
@@ -208,13 +312,13 @@ func TestMail_LimitPerAccount(t *testing.T) {
 	for range 8 {
 		w.replay("web", w.signedIn("web", in(session)))
 	}
-	mails := s.Wait(4)
+	s.Wait(4)
 	w.account("bob", "Bob")
 	bob, err := w.parts.Accounts.Find(t.Context(), "bob")
 	must(t, err)
 	_, err = w.parts.Accounts.SetPassword(t.Context(), admin(), bob.ID, secret.New("another battery staple"), "test")
 	must(t, err)
-	mails = s.Wait(5) // planned after all of ada's
+	mails := s.Wait(5) // planned after all of ada's
 	var subjects []string
 	more := 0
 	for _, m := range mails {
