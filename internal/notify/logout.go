@@ -88,19 +88,19 @@ func (l *Logout) Send(ctx context.Context, d authority.Delivery) error {
 	}
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	form := url.Values{"logout_token": {token}}.Encode()
-	answer, err := post(ctx, l.clients.of(l.cfg.AllowPrivate), client.BackchannelLogoutURI, header, []byte(form))
+	reply, err := post(ctx, l.clients.of(l.cfg.AllowPrivate), client.BackchannelLogoutURI, header, []byte(form))
 	if err != nil {
 		return err
 	}
-	return logoutAnswer(answer)
+	return logoutRefusal(reply)
 }
 
-// logoutAnswer says what the client made of the token. It is sent again only
+// logoutRefusal says what the client made of the token. It is sent again only
 // after a failure that may pass: a client that refuses the token will refuse the
 // next one.
-func logoutAnswer(answer *http.Response) error {
-	err := answered(answer)
-	switch code := answer.StatusCode; {
+func logoutRefusal(reply answer) error {
+	err := reply.refusal()
+	switch code := reply.status; {
 	case err == nil:
 		return nil
 	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests:

@@ -79,14 +79,14 @@ func (w *Webhooks) post(ctx context.Context, hook authority.Webhook, id string, 
 	if err := admin.SignWebhook(secrets, header, id, now, body); err != nil {
 		return errors.New("its secret cannot sign")
 	}
-	answer, err := post(ctx, w.clients.of(hook.AllowPrivate), hook.URL, header, body)
+	reply, err := post(ctx, w.clients.of(hook.AllowPrivate), hook.URL, header, body)
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode == http.StatusGone {
+	if reply.status == http.StatusGone {
 		return errGone
 	}
-	return answered(answer)
+	return reply.refusal()
 }
 
 // secrets are those that sign at now, revealed.

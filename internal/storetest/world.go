@@ -48,7 +48,7 @@ func (w *world) must(err error) {
 // want reports an error that is not the wanted sentinel; nil wants none.
 func (w *world) want(what string, got, want error) {
 	w.Helper()
-	if want == errAny {
+	if errors.Is(want, errAny) {
 		if got == nil {
 			w.Errorf("%s: got no error", what)
 		}
