@@ -106,7 +106,7 @@ func testSealed(w *world) {
 	if got := w.walk(10); len(got) != 0 {
 		w.Errorf("%d sealed values in a new store", len(got))
 	}
-	want := w.sealKeys(25, func(i int) []byte { return []byte{1, byte(i)} })
+	want := w.sealKeys(25, func(i int) []byte { return fmt.Appendf([]byte{1}, "%d", i) })
 	for _, limit := range []int{1, 5, 25, 100} {
 		got := map[string][]byte{}
 		for _, v := range w.walk(limit) {
@@ -127,7 +127,7 @@ func testReseal(w *world) {
 	old, current := w.newDataKey("key:a"), w.newDataKey("key:a")
 	w.must(w.store.AddDataKey(ctx, old, secret.ID{}, w.event(authority.EventDataKeyCreated)))
 	w.must(w.store.AddDataKey(ctx, current, old.ID, w.event(authority.EventDataKeyCreated)))
-	under := func(k authority.DataKey, i int) []byte { return append(append([]byte{2}, k.ID[:]...), byte(i)) }
+	under := func(k authority.DataKey, i int) []byte { return fmt.Appendf(append([]byte{2}, k.ID[:]...), "%d", i) }
 	w.sealKeys(6, func(i int) []byte { return under(old, i) })
 	remove := func() error {
 		return w.store.RemoveDataKey(ctx, old.ID, w.event(authority.EventDataKeyRemoved))

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -42,7 +43,5 @@ func (h *handler) exportRing(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, err = w.Write(set)
-	return err
+	return answer(w, http.StatusOK, json.RawMessage(set))
 }
