@@ -246,7 +246,7 @@ func (a *app) keyExport() *cobra.Command {
 			return err
 		}
 		if k.Public == nil {
-			return errors.New("a shared secret has no public part")
+			return errors.New("a shared secret has no public part; jeton ring export writes the secrets of a ring for its servers")
 		}
 		return a.printJSON(k.Public)
 	})
