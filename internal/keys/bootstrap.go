@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -51,11 +52,17 @@ func (r *Rings) bootstrap(ctx context.Context) error {
 
 // generate makes a new key for a ring, in its stored form.
 func (r *Rings) generate(ring string, alg jwk.Algorithm, state authority.KeyState, now time.Time) (authority.Key, error) {
-	key, err := jwk.Generate(alg)
-	if err != nil {
-		return authority.Key{}, fmt.Errorf("keys: generate %s key for ring %s: %w", alg, ring, err)
+	for {
+		key, err := jwk.Generate(alg)
+		if err != nil {
+			return authority.Key{}, fmt.Errorf("keys: generate %s key for ring %s: %w", alg, ring, err)
+		}
+		// An id that looks like an option would have to be quoted in a special way when a
+		// key is to be refused in a hurry.
+		if !strings.HasPrefix(key.ID(), "-") {
+			return r.storedForm(ring, key, state, now)
+		}
 	}
-	return r.storedForm(ring, key, state, now)
 }
 
 // storedForm is the stored form of a private key.

@@ -3,6 +3,8 @@ package keys_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -253,7 +255,9 @@ func TestSteps_TooEarly(t *testing.T) {
 		}
 	}
 	refused("activated at once", keys.ErrNotYet, func() (authority.Key, error) { return n.Activate(ctx, staged.ID, false, why) })
-	refused("active key activated", keys.ErrState, func() (authority.Key, error) { return n.Activate(ctx, first, true, why) })
+	if k, err := n.Activate(ctx, first, false, why); err != nil || k.ID != first || k.RingVersion != staged.RingVersion {
+		t.Errorf("activated what is active: %+v, %v", k, err)
+	}
 	refused("active key retired", keys.ErrState, func() (authority.Key, error) { return n.Retire(ctx, first, true, why) })
 	refused("unknown key", authority.ErrNotFound, func() (authority.Key, error) { return n.Retire(ctx, "nobody", true, why) })
 	refused("unknown ring", keys.ErrRing, func() (authority.Key, error) { return n.Stage(ctx, "nothing", "", why) })
@@ -493,5 +497,24 @@ func TestSchedule_StagingHoldsTheWorst(t *testing.T) {
 	}
 	if without.Sub(began) < 11*time.Minute || w.now.Sub(began) > 13*time.Minute {
 		t.Errorf("the test does not reach the worst: %v, %v", without.Sub(began), w.now.Sub(began))
+	}
+}
+
+// Ids are typed on command lines, where a hyphen in front means something else.
+func TestGenerate_NoIDLooksLikeAnOption(t *testing.T) {
+	w := newWorld(t, nil, 0)
+	for i := range 300 {
+		if err := w.nodes[0].NewRing(t.Context(), fmt.Sprint("ring-", i), why); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := w.nodes[0].List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range all {
+		if strings.HasPrefix(k.ID, "-") {
+			t.Errorf("key %s", k.ID)
+		}
 	}
 }

@@ -163,12 +163,12 @@ func (r *Rings) Rotate(ctx context.Context, ring string, alg jwk.Algorithm, why 
 }
 
 // Activate lets a staged key take over now. ErrNotYet: it has not been staged for
-// long enough, unless forced.
+// long enough, unless forced. A key that is active already is left as it is.
 func (r *Rings) Activate(ctx context.Context, id string, force bool, why Why) (authority.Key, error) {
 	return r.decide(ctx, func(all []authority.Key) (authority.KeyStep, string, error) {
-		key, err := inState(all, id, authority.KeyStaged)
-		if err != nil {
-			return authority.KeyStep{}, "", err
+		key, err := inState(all, id, authority.KeyStaged, authority.KeyActive)
+		if err != nil || key.State == authority.KeyActive {
+			return authority.KeyStep{}, id, err
 		}
 		if until := r.cfg.Schedule.StagedUntil(key); !force && r.cfg.Now().Before(until) {
 			return authority.KeyStep{}, "", fmt.Errorf("%w: verifiers may not know the key before %s", ErrNotYet, until.UTC().Format(time.RFC3339))
