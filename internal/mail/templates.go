@@ -13,6 +13,8 @@ import (
 	"strings"
 	texttemplate "text/template"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/notme"
 )
 
 //go:embed templates
@@ -163,7 +165,7 @@ func samples(k Kind) []Letter {
 		By: "support", Reason: "ticket 42", Count: "120", ID: "AAAAAAAAAAAAAAAAAAAAAA", Former: true,
 	}
 	if slices.Contains(OwnerKinds, k) {
-		full.Link, full.LinkUntil = "https://id.example.com/not-me?link=a.b.c", at.Add(7*24*time.Hour)
+		full.Link, full.LinkUntil = "https://id.example.com/not-me?link=a.b.c", at.Add(notme.Lifetime)
 	}
 	return []Letter{full, {Kind: k, Place: "id.example.com", Issuer: "https://id.example.com", At: at}}
 }

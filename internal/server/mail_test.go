@@ -14,6 +14,7 @@ import (
 	"github.com/jetonhq/jeton/internal/accounts"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/smtptest"
@@ -161,8 +162,8 @@ func TestMail_OfWhatTrulyHappens(t *testing.T) {
 		move(theft)
 		w.refresh("web", old).ok()
 	}
-	want(ada, true, "from somewhere else", "Network: 203.0.113.0/24", "Before: network: 192.0.2.0/24")
-	want(ada, true, "Two devices use one key", "Device: Chrome on Windows", "Before: device: Firefox on Linux")
+	want(ada, true, "from somewhere else", "Network: 203.0.113.0/24", "Network before: 192.0.2.0/24")
+	want(ada, true, "Two devices use one key", "Device: Chrome on Windows", "Device before: Firefox on Linux")
 
 	session := w.session(w.person)
 	_, minted := w.mintAs("support", "", `[{"login":"ada","scope":"read","reason":"ticket 4711"}]`)
@@ -208,6 +209,40 @@ func TestMail_OfWhatTrulyHappens(t *testing.T) {
 	_, err = w.operator().CompromiseKey(t.Context(), kid, "it was in a backup")
 	must(t, err)
 	want(ops, false, "declared compromised", "Reason given: it was in a backup", "Id: "+kid)
+}
+
+// A link works as long as its mail says, over rotations of the key that signs
+// it, and no longer; one that was signed with a stolen key does not work.
+func TestMail_LinksOutliveARotation(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{User: "jeton", Password: smtpPassword})
+	w := newWorld(t, options{edit: func(c *config.Config) { mails(c, s) }})
+	w.replay("web", w.signedIn("web"))
+	address := link(s.Wait(1)[0])
+	status := func() int { return w.get(strings.TrimPrefix(address, w.issuer)).status }
+	made := w.clock.Now()
+	_, err := w.operator().RotateKey(t.Context(), authority.RingFlow, adminclient.NewKey{}, "")
+	must(t, err)
+	for _, after := range []time.Duration{w.config.Keys.Staging, 24 * time.Hour, notme.Lifetime - time.Minute} {
+		w.clock.advance(made.Add(after).Sub(w.clock.Now()))
+		must(t, w.parts.Keys.Step(t.Context()))
+		if got := status(); got != http.StatusOK {
+			t.Errorf("after %v: %d", after, got)
+		}
+	}
+	w.clock.advance(time.Minute)
+	if got := status(); got != http.StatusNotFound {
+		t.Errorf("after its time: %d", got)
+	}
+
+	w.replay("web", w.signedIn("web"))
+	address = link(s.Wait(2)[1])
+	if got := status(); got != http.StatusOK {
+		t.Errorf("a new one: %d", got)
+	}
+	kid, _, _ := strings.Cut(strings.TrimPrefix(address, w.issuer+"/not-me?link="), ".")
+	_, err = w.operator().CompromiseKey(t.Context(), kid, "test")
+	must(t, err)
+	eventually(t, "the link does not work any more", 10*time.Second, func() bool { return status() == http.StatusNotFound })
 }
 
 // mailDeliveries are the mails in the log of deliveries, newest first.
