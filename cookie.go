@@ -40,6 +40,10 @@ var (
 // OPTIONS, and any that opens a WebSocket) must come from a page of the API's own origin ([http.CrossOriginProtection]):
 // others are refused with cross_origin. Handlers of GET must change nothing. A token in a header cannot be sent by
 // a page that does not have it, and needs no such check.
+//
+// What a token carries holds here too: for one URL, so many uses, or one network, which for the token of a session
+// is the network of the server that got it. A token that is bound to a key (DPoP) is refused, because a cookie is no
+// proof of having the key. Central policies can forbid cookies (no_cookie).
 func AllowCookie() Demand { return Demand{kind: demandCookie} }
 
 // cookieUse says whether a route takes the session cookie.
