@@ -156,6 +156,7 @@ type WebhookStore interface {
 // ClientSession is a session as one client knows it.
 type ClientSession struct {
 	ClientID  string
+	AccountID secret.ID
 	SessionID secret.ID // as the client was told, which may be the id of a session that this one replaced
 }
 

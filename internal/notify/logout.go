@@ -46,16 +46,13 @@ type logoutBody struct {
 
 // Plan implements Channel. Whatever the event is called: what ended in its commit is told.
 func (l *Logout) Plan(ctx context.Context, e authority.Event) ([]Message, error) {
-	if e.AccountID.IsZero() {
-		return nil, nil
-	}
 	ended, err := l.cfg.Store.SessionsEndedBy(ctx, e.ID)
 	if err != nil {
 		return nil, err
 	}
 	var messages []Message
 	for _, c := range ended {
-		body, err := json.Marshal(logoutBody{e.AccountID, c.SessionID})
+		body, err := json.Marshal(logoutBody{c.AccountID, c.SessionID})
 		if err != nil {
 			return nil, err
 		}

@@ -337,7 +337,7 @@ func TestWebhook_FollowsNoRedirect(t *testing.T) {
 	hook.answers(func(out http.ResponseWriter, in *http.Request) {
 		http.Redirect(out, in, inside.URL, http.StatusTemporaryRedirect)
 	})
-	w.webhook("siem", hook.URL, "*")
+	w.webhook("siem", hook.URL, "forged_token")
 	test, err := w.operator().TestWebhook(t.Context(), "siem")
 	must(t, err)
 	if test.Delivered || test.Error != "answered 307, and redirects are not followed" || len(inside.messages()) > 0 {

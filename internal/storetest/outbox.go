@@ -447,7 +447,7 @@ func testSessionsEndedBy(w *world) {
 
 	w.same("a grant alone", len(end(authority.Revocation{Grant: w.standing("robot").ID})), 0)
 	w.same("one session", end(authority.Revocation{Session: one.ID}),
-		[]authority.ClientSession{{ClientID: "app", SessionID: one.ID}, {ClientID: "shop", SessionID: one.ID}})
+		[]authority.ClientSession{{ClientID: "app", AccountID: ada.ID, SessionID: one.ID}, {ClientID: "shop", AccountID: ada.ID, SessionID: one.ID}})
 	w.same("again", len(end(authority.Revocation{Session: one.ID})), 0)
 
 	// The browser signs in again: the app knows the old id.
@@ -457,8 +457,8 @@ func testSessionsEndedBy(w *world) {
 	three := w.session(ada.ID)
 	tell(three, "app")
 	w.same("everywhere but one", end(authority.Revocation{Account: ada.ID, ExceptSession: three.ID}),
-		[]authority.ClientSession{{ClientID: "app", SessionID: two.ID}, {ClientID: "shop", SessionID: next.ID}})
-	w.same("everywhere", end(authority.Revocation{Account: ada.ID}), []authority.ClientSession{{ClientID: "app", SessionID: three.ID}})
+		[]authority.ClientSession{{ClientID: "app", AccountID: ada.ID, SessionID: two.ID}, {ClientID: "shop", AccountID: ada.ID, SessionID: next.ID}})
+	w.same("everywhere", end(authority.Revocation{Account: ada.ID}), []authority.ClientSession{{ClientID: "app", AccountID: ada.ID, SessionID: three.ID}})
 
 	left := w.session(ben.ID)
 	r := w.redemption(w.code(left, "app"), false)
@@ -477,4 +477,41 @@ func testSessionsEndedBy(w *world) {
 	ended, err = w.store.SessionsEndedBy(ctx, revocation.Event.ID)
 	w.must(err)
 	w.same("and no longer", len(ended), 0)
+}
+
+// What is sealed here is found by the walk over everything sealed, under the
+// place that it was sealed for.
+func testSealedOutbox(w *world) {
+	ctx := w.Context()
+	hook := authority.Webhook{
+		Name: "a", URL: "https://example.com/", Events: []string{"*"}, CreatedAt: w.now, UpdatedAt: w.now,
+		Secrets: []authority.WebhookSecret{{ID: w.id(), Sealed: []byte{2, 1}, CreatedAt: w.now}},
+	}
+	w.must(w.store.PutWebhook(ctx, hook, w.event(authority.EventWebhookSet)))
+	plain, sealed := w.delivery("a", "a"), w.delivery("a", "a")
+	sealed.Body, sealed.Sealed = nil, []byte{2, 2}
+	w.enqueue(plain, sealed)
+
+	got := map[string]string{}
+	for after := ""; ; {
+		values, next, err := w.store.Sealed(ctx, after, 1)
+		w.must(err)
+		for _, v := range values {
+			got[v.Place] = string(v.Sealed)
+			n, err := w.store.Reseal(ctx, []authority.Reseal{{Row: v.Row, Was: v.Sealed, New: append(v.Sealed, 9)}})
+			w.must(err)
+			w.same("resealed", n, 1)
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	w.same("places", got, map[string]string{
+		authority.WebhookSecretPlace(hook.Secrets[0].ID): "\x02\x01", authority.DeliveryPlace(sealed.ID): "\x02\x02",
+	})
+	now, err := w.store.Webhook(ctx, "a")
+	w.must(err)
+	w.same("secret", now.Secrets[0].Sealed, []byte{2, 1, 9})
+	sealed.Sealed = []byte{2, 2, 9}
+	w.wantDelivery("delivery", sealed)
 }

@@ -103,6 +103,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"SweepDeliveries", testSweepDeliveries},
 		{"SweepEventLog", testSweepEventLog},
 		{"Webhooks", testWebhooks},
+		{"SealedOutbox", testSealedOutbox},
 		{"SessionsEndedBy", testSessionsEndedBy},
 		{"SweepTokens", testSweepTokens},
 		{"SweepManyTokens", testSweepManyTokens},

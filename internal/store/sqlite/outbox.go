@@ -24,7 +24,9 @@ DELETE FROM event_log WHERE seq IN (
 	sqlTellClient = `INSERT INTO session_clients (session_id, client_id, told) VALUES (?1, ?2, ?1) ON CONFLICT DO NOTHING`
 	sqlMoveTold   = `UPDATE session_clients SET session_id = ?2 WHERE session_id = ?1 AND ended_by IS NULL`
 	sqlEndTold    = `UPDATE session_clients SET ended_by = ?2 WHERE session_id = ?1 AND ended_by IS NULL`
-	sqlEndedBy    = `SELECT client_id, told FROM session_clients WHERE ended_by = ?1 ORDER BY client_id, told`
+	sqlEndedBy    = `
+SELECT c.client_id, s.account_id, c.told FROM session_clients c JOIN sessions s ON s.id = c.session_id
+WHERE c.ended_by = ?1 ORDER BY c.client_id, c.told`
 	// As sqlSweepSessions, which comes after it.
 	sqlSweepTold = `
 DELETE FROM session_clients
@@ -94,7 +96,7 @@ func (s *Store) Enqueue(ctx context.Context, from, to uint64, ds []authority.Del
 func (s *Store) SessionsEndedBy(ctx context.Context, event secret.ID) ([]authority.ClientSession, error) {
 	return many(ctx, s, "clients of ended sessions", func(r row) (authority.ClientSession, error) {
 		var c authority.ClientSession
-		err := r.Scan(&c.ClientID, (*idColumn)(&c.SessionID))
+		err := r.Scan(&c.ClientID, (*idColumn)(&c.AccountID), (*idColumn)(&c.SessionID))
 		return c, err
 	}, sqlEndedBy, event[:])
 }
