@@ -29,6 +29,7 @@ import (
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/seal"
+	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/web"
@@ -330,9 +331,10 @@ type Parts struct {
 	Tokens   *tokens.Service
 	Keys     *keys.Rings
 	Mint     *mint.Service
+	Sealer   *secret.Sealer
 }
 
 // Parts returns the services.
 func (s *Server) Parts() Parts {
-	return Parts{s.store, s.accounts, s.clients, s.tokens, s.rings, s.mint}
+	return Parts{s.store, s.accounts, s.clients, s.tokens, s.rings, s.mint, s.sealing.Sealer()}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,7 @@ func TestSealing_RotationUnderLoad(t *testing.T) {
 	w := newWorld(t, options{edit: func(c *config.Config) { c.SealingKeyPrevious, c.SealingKey = c.SealingKey, next }})
 	w.remember("sealing key", next.Reveal())
 	w.shares("fleet")
+	w.sealedWebhook()
 	var done atomic.Bool
 	var issued atomic.Int64
 	var work sync.WaitGroup
@@ -43,6 +45,7 @@ func TestSealing_RotationUnderLoad(t *testing.T) {
 	}
 	before, err := w.operator().Sealing(t.Context())
 	must(t, err)
+	total := before.DataKeys[0].Values
 	for range 5 {
 		_, err := w.operator().RotateSealing(t.Context(), "")
 		must(t, err)
@@ -58,6 +61,14 @@ func TestSealing_RotationUnderLoad(t *testing.T) {
 	})
 	done.Store(true)
 	work.Wait()
+	if got := after.DataKeys[len(after.DataKeys)-1].Values; got < total {
+		t.Errorf("%d values are sealed, %d were before", got, total)
+	}
+	for _, v := range w.sealedValues() {
+		if _, err := w.parts.Sealer.Open(v.Sealed, v.Place); err != nil {
+			t.Errorf("%s: %v", v.Place, err)
+		}
+	}
 	if issued.Load() == 0 {
 		t.Error("there was no load")
 	}
@@ -86,6 +97,30 @@ func TestSealing_RotationUnderLoad(t *testing.T) {
 	}
 }
 
+// sealedWebhook makes one that is told of nothing, and returns its secret.
+func (w *world) sealedWebhook() string {
+	w.t.Helper()
+	issued, err := w.operator().PutWebhook(w.t.Context(), adminclient.NewWebhook{WebhookSpec: adminclient.WebhookSpec{
+		Name: "siem", URL: "https://siem.example.com/hook", Events: []string{"policy_set"},
+	}}, "")
+	must(w.t, err)
+	w.remember("webhook secret", issued.Secret)
+	return issued.Secret
+}
+
+func (w *world) sealedValues() []authority.SealedValue {
+	w.t.Helper()
+	var all []authority.SealedValue
+	for after := ""; ; {
+		values, next, err := w.parts.Store.Sealed(w.t.Context(), after, 1000)
+		must(w.t, err)
+		if all = append(all, values...); next == "" {
+			return all
+		}
+		after = next
+	}
+}
+
 // Neither the database nor the log holds a private key, a shared secret, a data
 // key, the sealing key or the admin token in clear, in any usual form.
 func TestSealing_NothingInClear(t *testing.T) {
@@ -93,6 +128,7 @@ func TestSealing_NothingInClear(t *testing.T) {
 	w := newWorld(t, options{edit: func(c *config.Config) { c.Manage.AdminTokenPrevious = previous }})
 	w.remember("previous admin token", previous.Reveal())
 	path := w.shares("fleet")
+	webhook := w.sealedWebhook()
 	w.machine()
 	w.signedIn("web", scope("openid", "offline_access"))
 	must(t, (&adminclient.Client{BaseURL: w.manage, Token: previous.Reveal()}).CreateRing(t.Context(), "other", ""))
@@ -143,6 +179,18 @@ func TestSealing_NothingInClear(t *testing.T) {
 		key, err := masters[0].Unwrap(t.Context(), k.ID, seal.Wrapped{Master: k.Master, Key: k.Wrapped})
 		must(t, err)
 		add("data key", []byte(key.Key.Reveal()))
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(webhook, adminclient.WebhookSecretPrefix))
+	must(t, err)
+	add("webhook secret", text)
+	places := ""
+	for _, v := range w.sealedValues() {
+		places += v.Place + "\n"
+	}
+	for _, table := range []string{"key/access/", "key/fleet/", "webhook_secrets/"} {
+		if !strings.Contains(places, table) {
+			t.Errorf("nothing of %s is sealed", table)
+		}
 	}
 	needles = append(needles, needle{"admin token", []byte(w.admin)}, needle{"previous admin token", []byte(previous.Reveal())})
 	exported, err := os.ReadFile(path)
