@@ -36,6 +36,7 @@ func (s *Service) Authenticate(ctx context.Context, given Credentials, addr neti
 	guess := given.Method != oauth.NoAuthentication
 	if guess {
 		if err := s.attempts.Check(now, claims...); err != nil {
+			s.alarm(ctx, now, given.ID, addr, claims)
 			return authority.Client{}, err
 		}
 	}

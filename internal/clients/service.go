@@ -25,7 +25,8 @@ type ThrottledError = throttle.Error
 type Config struct {
 	Store   authority.ClientStore
 	Revoker authority.Revoker
-	Now     func() time.Time // default time.Now
+	Events  authority.EventStore // is told when secrets are guessed; may be nil
+	Now     func() time.Time     // default time.Now
 
 	DefaultAudience   string          // `aud` of clients that name none; required only to answer AudienceOf
 	MaxAccessLifetime time.Duration   // longest access lifetime a client may register; default 24 h
@@ -54,6 +55,7 @@ type Limits struct {
 type Service struct {
 	cfg       Config
 	attempts  *throttle.Table
+	alarms    *throttle.Table // events about guessing, in a window
 	clients   *cache[authority.Client]
 	resources *cache[[]authority.Resource]
 	nobody    authority.Client // stands in for a client that does not exist
@@ -89,6 +91,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		cfg:       c,
 		attempts:  throttle.New(l.Entries),
+		alarms:    throttle.New(1 << 12),
 		clients:   newCache[authority.Client](c.CacheFor),
 		resources: newCache[[]authority.Resource](c.CacheFor),
 		nobody:    authority.Client{Secrets: []authority.ClientSecret{{Digest: [32]byte(secret.Bytes(32))}}},

@@ -400,3 +400,28 @@ func TestContext_BruteForceOncePerWindow(t *testing.T) {
 		t.Errorf("the owner cannot sign in: %s", p.body)
 	}
 }
+
+func TestContext_GuessingAClientSecretIsToldOncePerWindow(t *testing.T) {
+	w, move := travelling(t, options{})
+	move(theft)
+	guess := func(n int) {
+		for range n {
+			r := w.form("/token", "", "grant_type", "client_credentials")
+			r.SetBasicAuth("machine", "not-the-secret-of-anybody-at-all-0123456789")
+			w.do(r)
+		}
+	}
+	guess(20)
+	w.wantEvents(authority.EventBruteForce, 0)
+	guess(5)
+	w.wantEvents(authority.EventBruteForce, 1)
+	e := w.events(authority.EventBruteForce)[0]
+	if e.ClientID != "machine" || e.Context.Network != theft.context().Network || e.Reason != "client_from_network" {
+		t.Errorf("got %+v", e)
+	}
+	w.clock.advance(6 * time.Minute)
+	guess(25)
+	w.wantEvents(authority.EventBruteForce, 2)
+	move(atHome)
+	w.machine() // is not locked out
+}

@@ -178,7 +178,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.clients, err = clients.New(clients.Config{
-		Store: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
+		Store: s.store, Events: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
 		IDTokenAlgorithms: s.rings.Algorithms,
 		NewRing:           s.newRing, Changed: s.tokens.ForgetResources,
 	})
