@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton"
 	"github.com/jetonhq/jeton/bff"
 	"github.com/jetonhq/jeton/client"
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
 )
@@ -186,4 +189,20 @@ func TestBackChannel_NothingIsAcknowledgedThatWasNotDone(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	b.wantSession("acknowledged", false)
+}
+
+// The authority itself tells the app: of one session when it ends, and of nothing else.
+func TestBackChannel_FromTheAuthority(t *testing.T) {
+	w := newWorld(t)
+	one, two := w.browser().signIn(), w.browser().signIn()
+	_, sid := one.sidOf()
+	id, err := secret.ParseID(sid)
+	must(t, err)
+	must(t, w.parts.Accounts.EndSession(t.Context(), authority.System, id, "test"))
+	until(t, "the app is told", func() bool { return w.app.Stats().Ended == 1 })
+	one.do(http.MethodGet, "/api/x", "").wants(t, http.StatusUnauthorized, jeton.ReasonNoSession)
+	if one.cookie() == "" {
+		t.Error("the cookie is gone")
+	}
+	two.do(http.MethodGet, "/api/x", "").wants(t, http.StatusOK, "")
 }

@@ -148,6 +148,7 @@ func worldAt(t *testing.T, front *gate, edit ...func(*bff.Config)) *world {
 	cfg.SealingKey = secret.New(base64.StdEncoding.EncodeToString(secret.Bytes(32)))
 	cfg.Tokens.AccessJitter = 0
 	cfg.Feed.Heartbeat = 50 * time.Millisecond
+	cfg.Notify.PrivateLogout = true // the app is on loopback
 	var err error
 	w.server, err = server.Open(context.Background(), cfg, server.Options{Logger: w.log, Now: w.clock.Now})
 	must(t, err)
@@ -172,6 +173,9 @@ func worldAt(t *testing.T, front *gate, edit ...func(*bff.Config)) *world {
 	w.start()
 	return w
 }
+
+// handler is what answers for the authority now.
+func (w *world) handler() http.Handler { return *w.authority.handler.Load() }
 
 // open lets requests through to the authority; shut answers them with 503.
 func (w *world) open() { w.authority.set(w.server.Handler()) }
@@ -201,7 +205,7 @@ func (w *world) populate() {
 	both := []string{oauth.AuthorizationCode, oauth.RefreshToken}
 	for _, s := range []clients.Spec{
 		{ID: "shop", Name: "Shop", GrantTypes: both, RedirectURIs: []string{w.public + "/auth/callback"}, Native: true, // for http on loopback
-			PostLogoutRedirectURIs: []string{w.public + "/"}, Scope: []string{"openid", "profile", "email", "read", "write"}, Audience: audience, FirstParty: true},
+			PostLogoutRedirectURIs: []string{w.public + "/"}, BackchannelLogoutURI: w.public + "/auth/back-channel", Scope: []string{"openid", "profile", "email", "read", "write"}, Audience: audience, FirstParty: true},
 		{ID: "api"},
 	} {
 		_, plain, err := w.parts.Clients.Create(ctx, authority.System, s, "test")
