@@ -77,7 +77,7 @@ func wantReason(t testing.TB, what string, w *httptest.ResponseRecorder, status 
 	}
 }
 
-func TestDP_1_to_14_Guard(t *testing.T) {
+func TestDP_1_2_3_4_6_8_9_11_12_13_14_15_Guard(t *testing.T) {
 	bubble(t, func(t *testing.T, a *fakeAuthority, g *Guard) {
 		h, thief := newHolder(t, a), newHolder(t, a)
 		stolen := holder{t, thief.key, h.token}

@@ -80,7 +80,7 @@ func (c *Config) endpoint() (*endpoint, error) {
 		problems = append(problems, err)
 	}
 	if c.Key != nil && (!c.Key.Private() || c.Key.Algorithm().Symmetric()) {
-		problems = append(problems, errors.New("Key is no private key of an asymmetric algorithm"))
+		problems = append(problems, errors.New("the Key is no private key of an asymmetric algorithm"))
 	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("client: %w", errors.Join(problems...))

@@ -194,7 +194,7 @@ type raw string
 
 func (r raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-func TestDP_2_to_7_DPoPProof(t *testing.T) {
+func TestDP_2_3_4_5_6_7_11_15_DPoPProof(t *testing.T) {
 	key := generate(t, jwk.ES256)
 	v := newVerifier(t, jwt.Config{Profile: jwt.DPoPProof, Algorithms: []jwk.Algorithm{jwk.ES256, jwk.EdDSA, jwk.RS256}, Now: clock})
 	own := public(t, key)

@@ -70,7 +70,7 @@ func TestDP_33_Nonces(t *testing.T) {
 }
 
 func digest(n int) [sha256.Size]byte {
-	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n))) //nolint:gosec // a small number
+	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
 func TestDP_14_SeenIsExact(t *testing.T) {
