@@ -33,3 +33,14 @@ func RefreshOfGeneration(t *testing.T, s *Service, g authority.Grant, n uint32) 
 	}
 	return token
 }
+
+// SignAccess makes an access token of g, without its row.
+func SignAccess(s *Service, g authority.Grant) (string, error) {
+	token, _, err := s.accessToken(g, g.Scope, s.cfg.AccessLifetime)
+	return token, err
+}
+
+// SignID makes an ID token of g that goes with an access token.
+func SignID(s *Service, g authority.Grant, client authority.Client, accessToken string) (string, error) {
+	return s.idToken(g, client, g.SessionID, g.Nonce, accessToken)
+}
