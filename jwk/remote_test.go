@@ -345,6 +345,49 @@ func TestRemoteSet_ReplaceAndPrefetch(t *testing.T) {
 	})
 }
 
+// Who knows that keys have changed says so: what is held goes on verifying, but rules
+// no kid out before it was fetched again, and nobody waits who did not begin the fetch.
+func TestRemoteSet_Invalidate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := withID(t, generate(t, jwk.Ed25519), "1"), withID(t, generate(t, jwk.Ed25519), "2")
+		a := &authority{set: newSet(t, one)}
+		r := remote(t, a, jwk.RemoteConfig{})
+		r.Invalidate() // before there is anything
+		has(t, r, "1")
+		if !r.Fresh() {
+			t.Error("not fresh after a fetch")
+		}
+		a.change(func() { a.err = errors.New("down") })
+		r.Invalidate()
+		if r.Fresh() {
+			t.Error("fresh although it was invalidated")
+		}
+		has(t, r, "1")
+		synctest.Wait()
+		before := time.Now()
+		hasNot(t, r, "2", jwk.ErrUnavailable)
+		hasNot(t, r, "3", jwk.ErrUnavailable)
+		if time.Since(before) != 0 {
+			t.Error("a request waited")
+		}
+		a.change(func() { a.err, a.set, a.delay = nil, newSet(t, one, two), 100*time.Millisecond })
+		time.Sleep(2 * time.Second)
+		has(t, r, "2") // the one whose request begins the fetch waits for it
+		hasNot(t, r, "3", jwk.ErrUnknownKey)
+
+		// A fetch that was under way when it was invalidated does not count.
+		a.change(func() { a.delay = time.Second })
+		done := make(chan error)
+		go func() { done <- r.Prefetch(t.Context()) }()
+		synctest.Wait()
+		r.Invalidate()
+		if err := <-done; err != nil || r.Fresh() {
+			t.Errorf("an answer of before the change: %v, fresh %v", err, r.Fresh())
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestRemoteSet_URL(t *testing.T) {
 	for url, ok := range map[string]bool{
 		"https://id.example.com/jwks": true, "http://127.0.0.1:8080/jwks": true, "http://[::1]/jwks": true, "http://localhost/jwks": true,

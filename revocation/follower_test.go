@@ -344,6 +344,45 @@ func TestFollower_RestartResumesWithoutSnapshot(t *testing.T) {
 	})
 }
 
+// A renewed connection goes on where the last one was, at once, and is no loss.
+func TestFollower_Renew(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *authority) {
+		a.append(sampleLog(10, late)...)
+		var says atomic.Value
+		says.Store("one")
+		var log bytes.Buffer
+		fo := follow(t, a, func(c *FollowerConfig) {
+			c.Authorize = func(r *http.Request) error { r.Header.Set(KeysHeader, says.Load().(string)); return nil }
+			c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		})
+		fo.converges(a, time.Second)
+		for i, text := range []string{"one two", "two"} {
+			says.Store(text)
+			before := time.Now()
+			fo.Renew()
+			synctest.Wait()
+			if streams, _ := a.counts(); streams != i+2 || time.Since(before) != 0 {
+				t.Errorf("%d streams after %v, want %d at once", streams, time.Since(before), i+2)
+			}
+			r := a.requests[len(a.requests)-1]
+			if got := r.Header.Get(KeysHeader); got != text {
+				t.Errorf("says %q, want %q", got, text)
+			}
+			if got, want := r.Header.Get("Last-Event-ID"), "life1-10"; got != want {
+				t.Errorf("Last-Event-ID: got %q, want %q", got, want)
+			}
+			if fo.view.Stale(500*time.Millisecond) || fo.State() != Streaming {
+				t.Errorf("stale or %v", fo.State())
+			}
+		}
+		fo.stop()
+		fo.Renew() // when there is nothing to renew
+		if log.Len() > 0 || !slices.Equal(fo.states, []State{Connecting, Streaming, Idle}) {
+			t.Errorf("states %v, log %s", fo.states, log.String())
+		}
+	})
+}
+
 func TestFollower_AnotherIncarnationForcesASnapshot(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *authority) {
 		log := sampleLog(30, late)

@@ -63,7 +63,8 @@ type Rings struct {
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu: closed and replaced when now changes
 
-	used map[string]time.Time // by Run alone: when a refresh key was last found in use
+	stepping sync.Mutex           // one round of the schedule's steps at a time
+	used     map[string]time.Time // guarded by stepping: when a refresh key was last found in use
 }
 
 // member is one key and its state. The key is private while it verifies, public

@@ -53,6 +53,8 @@ func (r *Rings) Stir() {
 // Step makes every step that is due by what is held. A step that another node made
 // first is no error.
 func (r *Rings) Step(ctx context.Context) error {
+	r.stepping.Lock()
+	defer r.stepping.Unlock()
 	var problems []error
 	for ring := range r.now.Load().stored {
 		for t, ok := r.firstDue(ring); ok; t, ok = r.firstDue(ring) {
