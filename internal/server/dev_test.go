@@ -99,6 +99,13 @@ func TestDev_Chromium(t *testing.T) {
 		t.Errorf("the page is at %s", at)
 	}
 
+	// The person's own page lists the app.
+	browse(t, ctx, chromedp.Navigate(d.Issuer+"/"), heading("You are signed in"), picture("apps", "light"), picture("apps-dark", "dark"),
+		chromedp.EmulateViewport(390, 760), picture("apps-phone", "light"), chromedp.EmulateViewport(1000, 760))
+	if text, err = chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`)); err != nil || !strings.Contains(text, "Your apps\n") {
+		t.Errorf("the person's page says, %v:\n%s", err, text)
+	}
+
 	// Signed in and consented: again without a question. Then out, and back.
 	browse(t, ctx, chromedp.Navigate(d.API+"/login"), heading("Signed in"),
 		chromedp.Click(`//a[text()="Sign out"]`), heading("Nobody is signed in"),

@@ -370,6 +370,13 @@ func (w *world) do(r *http.Request) answer {
 	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
 		w.remember(name, a.text(name))
 	}
+	if reason := a.header.Get("Jeton-Reason"); reason != "" {
+		_, atAPI := oauth.ReasonAt(oauth.AtAPI, reason)
+		_, atAuthority := oauth.ReasonAt(oauth.AtAuthority, reason)
+		if !atAPI && !atAuthority {
+			w.t.Errorf("%s: the reason %q is in no table", a.what, reason)
+		}
+	}
 	if a.status >= 400 {
 		w.mu.Lock()
 		w.errors = append(w.errors, a.body+fmt.Sprint(a.header))

@@ -23,7 +23,7 @@ func (h *Handler) appLines(list []accounts.App) []appLine {
 		if t.IsZero() {
 			return ""
 		}
-		return t.UTC().Format("2 January 2006")
+		return t.UTC().Format("2 Jan 2006")
 	}
 	var lines []appLine
 	for _, a := range list {
