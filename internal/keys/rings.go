@@ -57,7 +57,8 @@ type Rings struct {
 	now  atomic.Pointer[held]
 	asOf atomic.Pointer[time.Time] // when the store was asked for what now holds
 
-	reading sync.Mutex // one read of the store at a time
+	reading sync.Mutex    // one read of the store at a time
+	failed  atomic.Uint64 // reads that were overdue and failed
 	stir    chan struct{}
 
 	mu      sync.Mutex
@@ -252,14 +253,19 @@ func (r *Rings) fresh() (*held, error) {
 	if r.age() <= r.cfg.Schedule.Stale {
 		return r.now.Load(), nil
 	}
+	failed := r.failed.Load()
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	if r.age() <= r.cfg.Schedule.Stale {
 		return r.now.Load(), nil
 	}
+	if r.failed.Load() != failed {
+		return nil, ErrStale // those who waited together fail together, and not one after the other
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), readPatience)
 	defer cancel()
 	if err := r.reload(ctx); err != nil {
+		r.failed.Add(1)
 		return nil, fmt.Errorf("%w: %w", ErrStale, err)
 	}
 	return r.now.Load(), nil

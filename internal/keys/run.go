@@ -16,7 +16,7 @@ const recheck = time.Hour
 // done. Every node runs it; of those that decide the same, one wins each step.
 func (r *Rings) Run(ctx context.Context) {
 	for {
-		if err := r.Reload(ctx); err != nil {
+		if err := r.read(ctx); err != nil {
 			if ctx.Err() == nil {
 				r.cfg.Logger.ErrorContext(ctx, "key rings not read; trying again", "error", err)
 			}
@@ -33,6 +33,14 @@ func (r *Rings) Run(ctx context.Context) {
 		case <-wait.C:
 		}
 	}
+}
+
+// read is Reload, for no longer than a moment: callers with something to sign wait
+// for it when it is overdue.
+func (r *Rings) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	return r.Reload(ctx)
 }
 
 // pause is until the next look. Nodes differ a little, so that not all of them make

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type node struct {
 	*keys.Rings
 	skew time.Duration
 	cut  atomic.Bool
+	hang atomic.Bool // reads do not come back
 }
 
 // world is several nodes over one store. Time passes when the test says so.
@@ -42,6 +44,10 @@ type reachable struct {
 func (r reachable) Keys(ctx context.Context) ([]authority.Key, error) {
 	if r.node.cut.Load() {
 		return nil, errDisk
+	}
+	if r.node.hang.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return r.KeyStore.Keys(ctx)
 }
@@ -517,4 +523,28 @@ func TestGenerate_NoIDLooksLikeAnOption(t *testing.T) {
 			t.Errorf("key %s", k.ID)
 		}
 	}
+}
+
+// While the store hangs, those who want to sign fail together after a moment: they do
+// not wait for each other's attempts.
+func TestSigner_StoreHangs(t *testing.T) {
+	w := newWorld(t, nil, 0)
+	n := w.nodes[0]
+	n.hang.Store(true)
+	w.pass(time.Hour)
+	began := time.Now()
+	var work sync.WaitGroup
+	for range 50 {
+		work.Go(func() {
+			if _, err := n.AccessSigner(); !errors.Is(err, keys.ErrStale) {
+				t.Errorf("got %v, want ErrStale", err)
+			}
+		})
+	}
+	work.Wait()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("50 callers waited %v", took)
+	}
+	n.hang.Store(false)
+	n.signs(t)
 }
