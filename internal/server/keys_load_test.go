@@ -248,7 +248,7 @@ func TestKeys_RotationUnderLoad(t *testing.T) {
 		}
 	}
 	t.Logf("%d keys signed %d tokens, %d checks, %d refused", len(live.kids), len(live.list), checks.Load(), refused.Load())
-	if want := int(lasts/(4*time.Second)) + 1; len(live.kids) < want {
+	if want := int(lasts/(8*time.Second)) + 1; len(live.kids) < want {
 		t.Errorf("%d keys signed, want at least %d: there was no rotation to speak of", len(live.kids), want)
 	}
 	if int64(len(live.list)) < 20 || checks.Load() < 500 {
