@@ -108,7 +108,7 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	x.ends[&end] = struct{}{}
 	x.mu.Unlock()
-	return x.inner.RoundTrip(r.WithContext(ctx)) //nolint:gosec // ended by set, or with the test
+	return x.inner.RoundTrip(r.WithContext(ctx))
 }
 
 // set cuts the network, or mends it.

@@ -31,29 +31,32 @@ func rawSigner(b *testing.B, alg jwk.Algorithm) func(message []byte) error {
 			b.Fatal(err)
 		}
 	}
-	switch alg {
-	case jwk.ES256:
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		failed(err)
-		return func(m []byte) error {
-			sum := sha256.Sum256(m)
-			_, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
-			return err
-		}
-	case jwk.ES384:
-		key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-		failed(err)
-		return func(m []byte) error {
-			sum := sha512.Sum384(m)
-			_, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
-			return err
-		}
-	case jwk.Ed25519:
+	if alg == jwk.Ed25519 {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		failed(err)
 		return func(m []byte) error {
 			ed25519.Sign(key, m)
 			return nil
+		}
+	}
+	if alg == jwk.ES256 || alg == jwk.ES384 {
+		curve := elliptic.P256()
+		if alg == jwk.ES384 {
+			curve = elliptic.P384()
+		}
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		failed(err)
+		return func(m []byte) error {
+			var digest []byte
+			if alg == jwk.ES384 {
+				sum := sha512.Sum384(m)
+				digest = sum[:]
+			} else {
+				sum := sha256.Sum256(m)
+				digest = sum[:]
+			}
+			_, err := ecdsa.SignASN1(rand.Reader, key, digest)
+			return err
 		}
 	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
