@@ -73,7 +73,7 @@ func (h *Handler) follower(r *http.Request) (clientID string, err error) {
 	}
 	// A token for a person would let whoever holds it follow as their app.
 	if scope, _ := oauth.ParseScope(t.Claims.Scope); !scope.Has(ScopeFeed) || t.Claims.Subject != t.Claims.ClientID {
-		return "", &bearerError{code: oauth.InsufficientScope, scope: ScopeFeed, reason: "insufficient_scope"}
+		return "", &bearerError{code: oauth.InsufficientScope, scope: ScopeFeed, reason: oauth.ReasonInsufficientScope}
 	}
 	return t.Claims.ClientID, nil
 }

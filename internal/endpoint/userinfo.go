@@ -43,15 +43,15 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
 	// A token for one URL, or for so many uses, was not made for this question,
 	// and is not counted here.
 	if c := &t.Claims; c.Has("url") || c.Has("url#S256") || c.Has("method") || c.Has("uses") {
-		return &bearerError{code: oauth.InvalidToken, reason: "unsupported_restriction", dpop: p.dpop}
+		return &bearerError{code: oauth.InvalidToken, reason: oauth.ReasonUnsupported, dpop: p.dpop}
 	}
 	scope, _ := oauth.ParseScope(t.Claims.Scope)
 	if !scope.Has(oauth.ScopeOpenID) {
-		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: "insufficient_scope", dpop: p.dpop}
+		return &bearerError{code: oauth.InsufficientScope, scope: oauth.ScopeOpenID, reason: oauth.ReasonInsufficientScope, dpop: p.dpop}
 	}
 	a, err := h.cfg.Tokens.Person(ctx, t.Claims.Subject, scope)
 	if errors.Is(err, authority.ErrNotFound) {
-		return &bearerError{code: oauth.InvalidToken, reason: "revoked", dpop: p.dpop, cause: err}
+		return &bearerError{code: oauth.InvalidToken, reason: oauth.ReasonRevoked, dpop: p.dpop, cause: err}
 	}
 	if err != nil {
 		return err
@@ -73,23 +73,23 @@ func presentedToken(w http.ResponseWriter, r *http.Request) (presented, error) {
 	if r.Method == http.MethodPost && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "application/x-www-form-urlencoded") {
 		form, err := readForm(w, r)
 		if err != nil {
-			return presented{}, &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: err}
+			return presented{}, &bearerError{code: oauth.InvalidRequest, reason: oauth.ReasonMalformedRequest, cause: err}
 		}
 		fromBody = form.Get("access_token")
 	}
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) > 1 || len(values) == 1 && fromBody != "":
-		return presented{}, &bearerError{code: oauth.InvalidRequest, reason: "malformed_request", cause: errors.New("two tokens in one request")}
+		return presented{}, &bearerError{code: oauth.InvalidRequest, reason: oauth.ReasonMalformedRequest, cause: errors.New("two tokens in one request")}
 	case len(values) == 0 && fromBody == "":
-		return presented{}, &bearerError{reason: "missing_token"}
+		return presented{}, &bearerError{reason: oauth.ReasonMissingToken}
 	case len(values) == 0:
 		return presented{token: fromBody}, nil
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
 	dpop := strings.EqualFold(scheme, oauth.DPoP)
 	if !ok || !dpop && !strings.EqualFold(scheme, oauth.Bearer) {
-		return presented{}, &bearerError{reason: "missing_token"}
+		return presented{}, &bearerError{reason: oauth.ReasonMissingToken}
 	}
 	return presented{strings.TrimLeft(token, " "), dpop}, nil
 }

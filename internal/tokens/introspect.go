@@ -11,16 +11,17 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/seen"
 	"github.com/jetonhq/jeton/jwt"
+	"github.com/jetonhq/jeton/oauth"
 	"github.com/jetonhq/jeton/revocation"
 )
 
 // Reasons for which a token is refused, as far as the authority finds them.
 // They are the stable codes of the guard's table.
 const (
-	ReasonRevoked      = "revoked"
-	ReasonSessionEnded = "session_ended"
-	ReasonUnknown      = "unknown_token"
-	ReasonKeyRevoked   = "key_revoked"
+	ReasonRevoked      = oauth.ReasonRevoked
+	ReasonSessionEnded = oauth.ReasonSessionEnded
+	ReasonUnknown      = oauth.ReasonUnknownToken
+	ReasonKeyRevoked   = oauth.ReasonKeyRevoked
 )
 
 // Refused says that a token is not accepted, and why, in one stable code.

@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/oauth"
 )
 
 // Reasons for which a use is not counted, besides those for which a token is
 // refused anyhow. They are codes of the guard's table.
 const (
-	ReasonNoUsesLeft   = "no_uses_left"
-	ReasonNotSingleUse = "not_single_use"
+	ReasonNoUsesLeft   = oauth.ReasonNoUsesLeft
+	ReasonNotSingleUse = oauth.ReasonNotSingleUse
 )
 
 // Use is one use of a token. Request is the same when a guard asks again
