@@ -220,6 +220,7 @@ func (g *Guard) look(e *seen.Entry[record]) *Refusal {
 	if e.Epoch() == epoch {
 		return nil
 	}
+	g.holdAgainstLife(e)
 	rec := &e.Value
 	if verdict := g.view.Revoked(rec.jti, rec.gid, rec.sid); verdict.Hit() {
 		return refuse(verdictReason(verdict)) // the entry stays, and each check looks again
@@ -229,6 +230,30 @@ func (g *Guard) look(e *seen.Entry[record]) *Refusal {
 	}
 	e.SetEpoch(epoch)
 	return nil
+}
+
+// life is one incarnation of the revocation log, as the guard came to know it.
+type life struct {
+	name string
+	from int64 // mark; what was asked before counts no more
+}
+
+// holdAgainstLife makes the guard ask about the token again if the authority has gone back to a backup since
+// it was asked: what it issued in between, it does not know any more and cannot revoke.
+func (g *Guard) holdAgainstLife(e *seen.Entry[record]) {
+	name, _ := g.view.Seq()
+	known := g.life.Load()
+	if known == nil || known.name != name {
+		next := &life{name: name}
+		if known != nil && known.name != "" {
+			next.from = g.mark(g.clock.now().time)
+		}
+		if !g.life.CompareAndSwap(known, next) {
+			next = g.life.Load()
+		}
+		known = next
+	}
+	e.ForgetAsked(known.from)
 }
 
 // ask asks the authority about the token and takes down its answer.

@@ -27,7 +27,8 @@ type Guard struct {
 	observer    Observer
 	clock       *clock
 	born        time.Time
-	metadataURL string // "" when the audience is no URL
+	life        atomic.Pointer[life] // of the log; nil until the first look
+	metadataURL string               // "" when the audience is no URL
 
 	keys     *jwk.RemoteSet
 	verifier *jwt.Verifier

@@ -82,21 +82,42 @@ var noRedirects = &http.Client{
 }
 
 func (c *Client) do(ctx context.Context, r request) error {
-	target, err := c.url(r.path, r.query)
+	resp, err := c.send(ctx, r)
 	if err != nil {
 		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if r.into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, r.into); err != nil {
+		return fmt.Errorf("decode answer: %w", err)
+	}
+	return nil
+}
+
+// send makes the call and returns an answer that is no refusal. The caller closes
+// its body.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	target, err := c.url(r.path, r.query)
+	if err != nil {
+		return nil, err
 	}
 	var body io.Reader
 	if r.body != nil {
 		encoded, err := json.Marshal(r.body)
 		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
+			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		body = bytes.NewReader(encoded)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.Token)
 	if body != nil {
@@ -111,23 +132,17 @@ func (c *Client) do(ctx context.Context, r request) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return refusal(resp.StatusCode, answer)
-	}
-	if r.into == nil {
-		return nil
-	}
-	if err := json.Unmarshal(answer, r.into); err != nil {
-		return fmt.Errorf("decode answer: %w", err)
-	}
-	return nil
+	return nil, refusal(resp.StatusCode, answer)
 }
 
 func (c *Client) url(path []string, query url.Values) (string, error) {

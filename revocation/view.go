@@ -234,8 +234,8 @@ func (v *View) completeSnapshot(at Cursor, beside []Entry) {
 	for _, e := range beside {
 		v.tellSubscribers(e)
 	}
+	v.cursor.Store(&at) // first, so that who sees the epoch sees a new incarnation too
 	v.epoch.Add(1)
-	v.cursor.Store(&at)
 }
 
 // besideSet appends the entries that are not about tokens, grants or sessions.

@@ -46,6 +46,7 @@ const (
 	EventDataKeyCreated     EventType = "data_key_created"
 	EventDataKeyRewrapped   EventType = "data_key_rewrapped"
 	EventDataKeyRemoved     EventType = "data_key_removed"
+	EventBackupTaken        EventType = "backup_taken"
 	EventKeyStaged          EventType = "key_staged"
 	EventKeyImported        EventType = "key_imported"
 	EventKeyRotationAsked   EventType = "key_rotation_asked"

@@ -177,7 +177,17 @@ type Store struct {
 	// sqlite: followed by the path of the database file. The file is made when it
 	// is missing; its directory must exist.
 	URL string `yaml:"url"`
+
+	// What to do at start when the database has an older schema. auto: bring it up
+	// to date. manual: do not start, and wait for somebody to run `jeton migrate up`.
+	Migrate string `yaml:"migrate"`
 }
+
+// Values of store.migrate.
+const (
+	MigrateAuto   = "auto"
+	MigrateManual = "manual"
+)
 
 // Tokens holds lifetimes and algorithms.
 type Tokens struct {
@@ -500,7 +510,7 @@ func Default() Config {
 	return Config{
 		Listen: Listen{Address: ":8080"},
 		Manage: Manage{Address: "127.0.0.1:8082"},
-		Store:  Store{URL: "sqlite:jeton.db"},
+		Store:  Store{URL: "sqlite:jeton.db", Migrate: MigrateAuto},
 		Sealing: Sealing{
 			Patience: time.Minute,
 			Vault:    Vault{Mount: "transit", RoleMount: "approle"},

@@ -33,6 +33,7 @@ func (c Config) Validate() error {
 		check("manage.admin_token_previous", errors.New("is set, but there is no admin_token"))
 	}
 	check("store.url", checkStore(c.Store.URL))
+	check("store.migrate", oneOf(c.Store.Migrate, MigrateAuto, MigrateManual))
 	problems = append(problems, c.checkSealing()...)
 
 	t := c.Tokens

@@ -163,7 +163,14 @@ func (e *Entry[V]) SetEpoch(epoch uint64) { e.epoch.Store(epoch) }
 // caller's choice; zero is never.
 func (e *Entry[V]) Asked() int64 { return e.asked.Load() }
 
-// SetAsked moves the mark, never back.
+// ForgetAsked makes a mark from before at count as never.
+func (e *Entry[V]) ForgetAsked(at int64) {
+	if old := e.asked.Load(); old != 0 && old < at {
+		e.asked.CompareAndSwap(old, 0)
+	}
+}
+
+// SetAsked moves the mark, never back but by ForgetAsked.
 func (e *Entry[V]) SetAsked(at int64) {
 	for {
 		old := e.asked.Load()

@@ -94,7 +94,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, cfg.Store.URL, s.log, s.metrics); err != nil {
+	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -152,12 +152,21 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 }
 
 // openStore opens the database a URL names.
-func openStore(ctx context.Context, url string, log *slog.Logger, m *metrics) (authority.Store, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok {
-		return nil, errors.New("server: store.url must be sqlite: and a path")
+func openStore(ctx context.Context, c config.Store, log *slog.Logger, m *metrics) (authority.Store, error) {
+	path, err := databasePath(c.URL)
+	if err != nil {
+		return nil, err
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: path, Logger: log, OnCommit: m.commit})
+	return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: log, OnCommit: m.commit})
+}
+
+// databasePath is the file of a store's URL.
+func databasePath(url string) (string, error) {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok || path == "" {
+		return "", errors.New("a store's URL is sqlite: and a path")
+	}
+	return path, nil
 }
 
 // assemble makes the services and their routes, from the bottom up.

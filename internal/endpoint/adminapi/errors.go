@@ -24,6 +24,7 @@ var (
 	errUnauthorized = errors.New("the admin token is missing or wrong")
 	errNoCall       = errors.New("there is no such call")
 	errInvalid      = errors.New("invalid request")
+	errCopying      = errors.New("another backup is being made")
 	errDecided      = errors.New("it was decided before, or its time is over")
 )
 
@@ -48,6 +49,8 @@ var table = []struct {
 	{notify.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{provision.ErrInvalid, http.StatusBadRequest, admin.CodeInvalid},
 	{authority.ErrNotFound, http.StatusNotFound, admin.CodeNotFound},
+	{errCopying, http.StatusConflict, admin.CodeConflict},
+	{authority.ErrNoRoom, http.StatusServiceUnavailable, admin.CodeUnavailable},
 	{errDecided, http.StatusConflict, admin.CodeConflict},
 	{authority.ErrConflict, http.StatusConflict, admin.CodeConflict},
 	{keys.ErrNotYet, http.StatusConflict, admin.CodeConflict},

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -63,6 +64,8 @@ type Config struct {
 type handler struct {
 	cfg    Config
 	tokens [][32]byte // digests of the admin tokens
+
+	copying sync.Mutex // held while a backup is made
 }
 
 // operator is who acts through the admin API: whoever holds its token.
@@ -168,6 +171,8 @@ func (h *handler) routes() map[string]call {
 		"GET sealing":         h.showSealing,
 		"POST sealing/rewrap": h.rewrapSealing,
 		"POST sealing/rotate": h.rotateSealing,
+
+		"GET backup": h.backup,
 
 		"POST mail/test": h.testMail,
 

@@ -11,10 +11,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"net/url"
@@ -25,14 +23,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // registers the driver
 
 	"github.com/jetonhq/jeton/internal/authority"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // DefaultMaxQueue is how many writes may wait if Config says nothing.
 const DefaultMaxQueue = 4096
@@ -48,6 +42,9 @@ type Config struct {
 	// Path of the database file. It is created with mode 0600, its directory
 	// with 0700. Beside it live Path-wal, Path-shm and Path.lock.
 	Path string
+	// ManualMigration refuses to open a database whose schema is older than this
+	// program's, with ErrSchemaOlder, instead of bringing it up to date.
+	ManualMigration bool
 	// MaxQueue is how many writes may wait before ErrBusy is returned; 0 means
 	// DefaultMaxQueue.
 	MaxQueue int
@@ -77,7 +74,8 @@ type Store struct {
 var _ authority.Store = (*Store)(nil)
 
 // Open opens or creates the database, brings its schema up to date and starts
-// the writer. ErrLocked: another process has it open.
+// the writer. ErrLocked: another process has it open. ErrSchemaNewer: a newer
+// program has used it.
 func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
@@ -102,12 +100,15 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if s.guard, err = lock(ctx, path+".lock"); err != nil {
 		return nil, err
 	}
+	if err := removeAbandoned(path); err != nil {
+		return nil, err
+	}
 	// Readers must find the WAL, so the writer comes first.
 	if s.writes, err = sql.Open("sqlite", source(path, "rw", writePragmas)); err != nil {
 		return nil, err
 	}
 	s.writes.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.writes); err != nil {
+	if err := s.prepareSchema(ctx, c.ManualMigration); err != nil {
 		return nil, err
 	}
 	conn, err := s.writes.Conn(ctx)
@@ -238,23 +239,11 @@ func source(path, mode string, pragmas []string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
-
 // write hands run to the writer. Errors say what was being done.
 func (s *Store) write(ctx context.Context, what string, run func(*tx) error) error {
+	if s.writer == nil {
+		return fmt.Errorf("%s: %w", what, errReadOnly)
+	}
 	if err := s.writer.do(ctx, run); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

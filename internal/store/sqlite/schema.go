@@ -1,0 +1,275 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Errors of Open about the schema.
+var (
+	// ErrSchemaOlder: migrations are missing, and Config.ManualMigration leaves them
+	// to somebody.
+	ErrSchemaOlder = errors.New("its schema is older than this program's: run `jeton migrate plan` and then `jeton migrate up`")
+	// ErrSchemaNewer: a newer program has changed the schema. Whether an older one
+	// could still work with it cannot be known, so it is not tried.
+	ErrSchemaNewer = errors.New("its schema is newer than this program's: use the program that it was used with, or restore a backup from before")
+)
+
+const (
+	hasSchema         = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
+	appliedMigrations = `SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0 AND is_applied`
+)
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string    // its file, "0007_seal.sql"
+	AppliedAt time.Time // zero: it is still to be applied
+	SQL       string    // what it does, without comments
+	// Costs says for each statement what it touches; only of one that is to be
+	// applied.
+	Costs []string
+}
+
+// known lists the migrations that are built in, oldest first.
+func known() ([]Migration, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Migration, 0, len(files)) // Glob sorts
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(file, "migrations/")
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
+		}
+		list = append(list, Migration{Version: version, Name: name, SQL: withoutComments(string(text))})
+	}
+	return list, nil
+}
+
+var comment = regexp.MustCompile(`(?m)[ \t]*--.*$`)
+
+// withoutComments keeps the statements. No text in our migrations has two dashes.
+func withoutComments(text string) string {
+	var kept []string
+	for line := range strings.Lines(comment.ReplaceAllString(text, "")) {
+		if line = strings.TrimRight(line, " \t\n"); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// inspectSchema lists what was applied to db and what would be. ErrSchemaNewer: db
+// has a migration that is not built in.
+func inspectSchema(ctx context.Context, db *sql.DB) ([]Migration, error) {
+	list, err := known()
+	if err != nil {
+		return nil, err
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, hasSchema).Scan(&tables); err != nil {
+		return nil, err
+	}
+	if tables > 0 {
+		if err := markApplied(ctx, db, list); err != nil {
+			return nil, err
+		}
+	}
+	for i := range list {
+		if list[i].AppliedAt.IsZero() {
+			list[i].Costs = costs(ctx, db, list[i].SQL)
+		}
+	}
+	return list, nil
+}
+
+func markApplied(ctx context.Context, db *sql.DB, list []Migration) error {
+	rows, err := db.QueryContext(ctx, appliedMigrations)
+	if err != nil {
+		return err
+	}
+	applied, err := collect(rows, func(r row) (Migration, error) {
+		var m Migration
+		err := r.Scan(&m.Version, &m.AppliedAt)
+		return m, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range applied {
+		found := false
+		for i := range list {
+			if list[i].Version == a.Version {
+				list[i].AppliedAt, found = a.AppliedAt, true
+			}
+		}
+		if !found {
+			return fmt.Errorf("migration %d was applied to it: %w", a.Version, ErrSchemaNewer)
+		}
+	}
+	return nil
+}
+
+func pending(list []Migration) (todo []Migration) {
+	for _, m := range list {
+		if m.AppliedAt.IsZero() {
+			todo = append(todo, m)
+		}
+	}
+	return todo
+}
+
+var statementForms = []struct {
+	form *regexp.Regexp // the first group is the table
+	cost string         // with the table and its number of rows
+}{
+	{regexp.MustCompile(`(?i)^CREATE TABLE (\w+)`), "a new table %s: at once"},
+	{regexp.MustCompile(`(?i)^ALTER TABLE (\w+) ADD`), "a new column of %s: at once, no row of %s is written"},
+	{regexp.MustCompile(`(?i)^CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)`), "a new index of %s: reads %s"},
+	{regexp.MustCompile(`(?i)^UPDATE (\w+)`), "an update of %s: writes up to %s"},
+	{regexp.MustCompile(`(?i)^DELETE FROM (\w+)`), "a removal from %s: writes up to %s"},
+	{regexp.MustCompile(`(?i)^INSERT INTO (?s:.*)\bFROM (\w+)`), "a copy from %s: reads %s"},
+	{regexp.MustCompile(`(?i)^INSERT INTO (\w+)`), "new rows of %s: at once"},
+	{regexp.MustCompile(`(?i)^DROP (?:INDEX|TABLE) (\w+)`), "%s is dropped: at once"},
+}
+
+// costs says of each statement what it touches. The whole database is locked
+// meanwhile: SQLite has no smaller lock, and no server runs.
+func costs(ctx context.Context, db *sql.DB, text string) []string {
+	var list []string
+	for statement := range strings.SplitSeq(text, ";") {
+		statement = strings.TrimSpace(statement)
+		if statement == "" {
+			continue
+		}
+		cost := "not known: read the SQL"
+		for _, f := range statementForms {
+			match := f.form.FindStringSubmatch(statement)
+			if match == nil {
+				continue
+			}
+			if strings.Count(f.cost, "%s") == 1 {
+				cost = fmt.Sprintf(f.cost, match[1])
+			} else {
+				cost = fmt.Sprintf(f.cost, match[1], rowsOf(ctx, db, match[1]))
+			}
+			break
+		}
+		list = append(list, cost)
+	}
+	return list
+}
+
+// rowsOf counts a table. One that a migration before this one makes has no rows.
+func rowsOf(ctx context.Context, db *sql.DB, table string) string {
+	var n int64
+	if db.QueryRowContext(ctx, `SELECT count(*) FROM "`+table+`"`).Scan(&n) != nil { // #nosec G202 -- a name of our own migrations
+		n = 0
+	}
+	return fmt.Sprintf("%d rows", n)
+}
+
+// prepareSchema brings the schema up to date, or refuses what it must not touch.
+func (s *Store) prepareSchema(ctx context.Context, manual bool) error {
+	list, err := inspectSchema(ctx, s.writes)
+	if err != nil {
+		return err
+	}
+	if todo := pending(list); manual && len(todo) > 0 {
+		return fmt.Errorf("%d of %d migrations are missing: %w", len(todo), len(list), ErrSchemaOlder)
+	}
+	return migrate(ctx, s.writes)
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// Migrations lists every migration of the database, applied or not.
+func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
+	list, err := inspectSchema(ctx, s.reads)
+	if err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	return list, nil
+}
+
+// Migrations lists every migration of the database at path, which may be in use,
+// or may not be there.
+func Migrations(ctx context.Context, path string) (_ []Migration, err error) {
+	s, err := OpenReadOnly(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return known()
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Migrations(ctx)
+}
+
+// Migrate applies what is missing to the database at path, which is made if it
+// is not there, and returns what it has applied. Each migration is one
+// transaction: if one fails, those before it stay. ErrLocked: a server has the
+// database open.
+func Migrate(ctx context.Context, path string) (_ []Migration, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("migrate database %s: %w", path, err)
+		}
+	}()
+	if path, err = create(path); err != nil {
+		return nil, err
+	}
+	guard, err := lock(ctx, path+".lock")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, guard.Close()) }()
+	db, err := sql.Open("sqlite", source(path, "rw", writePragmas))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	list, err := inspectSchema(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	return pending(list), nil
+}
