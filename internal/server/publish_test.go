@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwk/zookeeper"
+	"github.com/jetonhq/jeton/revocation"
 )
 
 var byTest = keys.Why{Actor: authority.System, Reason: "test"}
@@ -118,4 +120,47 @@ func TestPublish_FleetFollowsZooKeeper(t *testing.T) {
 	if _, ok := other.Publication(); ok {
 		t.Error("somebody who is no member has the secrets")
 	}
+}
+
+// BenchmarkKeyRing_Feed is the time from the answer of a step of the access ring
+// until a hundred followers of the feed can verify with its keys. The same over
+// coordination services: internal/publish and jwk/etcd.
+func BenchmarkKeyRing_Feed(b *testing.B) {
+	w := newWorld(b, options{})
+	const watchers = 100
+	arrivals := make(chan time.Time, watchers)
+	clients := overHTTP1(b)
+	for range watchers {
+		s := w.mustSubscribe(clients, w.origin, "")
+		_, err := s.next() // what there is
+		must(b, err)
+		go func() {
+			for {
+				m, err := s.next()
+				if err != nil {
+					return
+				}
+				for _, e := range m.Entries {
+					if set, err := jwk.ParseSet(e.Data); e.Kind == revocation.KeyRing && err == nil && set.Len() > 0 {
+						arrivals <- time.Now()
+					}
+				}
+			}
+		}()
+	}
+	var all []time.Duration
+	for b.Loop() {
+		key, err := jwk.Generate(jwk.ES256)
+		must(b, err)
+		_, err = w.parts.Keys.Import(b.Context(), authority.RingAccess, key, byTest)
+		must(b, err)
+		answered := time.Now()
+		for range watchers {
+			all = append(all, max(0, (<-arrivals).Sub(answered)))
+		}
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(0, "ns/op")
 }
