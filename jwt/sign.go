@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/jetonhq/jeton/jwk"
 )
@@ -19,24 +20,48 @@ import (
 // [jwk.ErrNoPrivateKey], those of the signer, and [ErrMalformed].
 func Sign(key *jwk.Key, typ string, claims any) (string, error) {
 	var payload []byte
+	var own *Claims
 	var err error
 	switch claims := claims.(type) {
 	case *Claims:
-		payload, err = claims.AppendJSON(make([]byte, 0, 512))
+		own = claims
 	case Claims:
-		payload, err = claims.AppendJSON(make([]byte, 0, 512))
+		own = &claims
 	default:
 		payload, err = marshal(claims)
+	}
+	if own != nil {
+		payload, err = own.AppendJSON(make([]byte, 0, 512))
 	}
 	if err != nil {
 		return "", fmt.Errorf("jwt: encoding claims: %w", err)
 	}
-	return SignPayload(key, typ, payload)
+	if own == nil || !own.plain() || !utf8.Valid(payload) {
+		return SignPayload(key, typ, payload)
+	}
+	return seal(key, typ, nil, payload)
+}
+
+// plain reports whether AppendJSON writes what a verifier reads, without that
+// having to be looked at: every member is from a field that is written in one way.
+func (c *Claims) plain() bool {
+	if len(c.Extra) > 0 || c.Actor != nil || c.Events != nil {
+		return false
+	}
+	for _, n := range [...]int64{c.IssuedAt, c.NotBefore, c.ExpiresAt, c.AuthTime, c.Uses, c.Version} {
+		if n < 0 || n > maxSafeDate {
+			return false
+		}
+	}
+	return true
 }
 
 // SignPayload is Sign for claims that are JSON already. The token carries
 // exactly these bytes.
 func SignPayload(key *jwk.Key, typ string, payload []byte) (string, error) {
+	if err := new(Claims).read(string(payload), nil); err != nil {
+		return "", err
+	}
 	return seal(key, typ, nil, payload)
 }
 
@@ -51,6 +76,9 @@ func SignDPoP(key *jwk.Key, claims any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("jwt: encoding claims: %w", err)
 	}
+	if err := new(Claims).read(string(payload), nil); err != nil {
+		return "", err
+	}
 	return seal(key, DPoPProof.Type, public, payload)
 }
 
@@ -60,10 +88,6 @@ func seal(key *jwk.Key, typ string, embedded, payload []byte) (string, error) {
 	}
 	if !printable(typ) {
 		return "", errors.New("jwt: typ is not printable")
-	}
-	var claims Claims
-	if err := claims.read(string(payload), nil); err != nil {
-		return "", err
 	}
 	header := make([]byte, 0, 128+len(embedded))
 	header = append(header, '{')

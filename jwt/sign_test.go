@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
@@ -95,4 +96,30 @@ func TestSign_Refuses(t *testing.T) {
 	if _, err := jwt.Sign(key, "", make(chan int)); err == nil {
 		t.Error("signed a channel")
 	}
+}
+
+// Claims that Sign does not look at again are read back as they were: what it
+// leaves out, it may leave out.
+func TestSign_PlainClaimsAreReadable(t *testing.T) {
+	key := generate(t, jwk.HS256)
+	number := rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Int64Range(1<<53-3, 1<<53+3), rapid.Int64())
+	text := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune{'"', '\\', 0, '\n', 0x2028, 0x1f511, 'a'})), rapid.Just("\xff"))
+	rapid.Check(t, func(r *rapid.T) {
+		c := jwt.Claims{
+			Issuer: text.Draw(r, "iss"), Subject: text.Draw(r, "sub"), Audience: rapid.SliceOfN(text, 0, 3).Draw(r, "aud"),
+			ClientID: text.Draw(r, "client_id"), ID: text.Draw(r, "jti"), Scope: text.Draw(r, "scope"), ACR: text.Draw(r, "acr"),
+			AMR: rapid.SliceOfN(text, 0, 3).Draw(r, "amr"), IssuedAt: number.Draw(r, "iat"), NotBefore: number.Draw(r, "nbf"),
+			ExpiresAt: number.Draw(r, "exp"), AuthTime: number.Draw(r, "auth_time"), Uses: number.Draw(r, "uses"), Version: number.Draw(r, "ver"),
+			Confirmation: jwt.Confirmation{KeyThumbprint: text.Draw(r, "jkt")},
+		}
+		payload, err := c.AppendJSON(nil)
+		if err != nil {
+			r.Fatal(err)
+		}
+		_, plain := jwt.Sign(key, "JWT", &c)
+		_, looked := jwt.SignPayload(key, "JWT", payload)
+		if (plain == nil) != (looked == nil) {
+			r.Fatalf("%s: signed with %v, and when it was looked at %v", payload, plain, looked)
+		}
+	})
 }
