@@ -11,8 +11,9 @@ LINT  := $(TOOLS)/golangci-lint@$(GOLANGCI_LINT)/golangci-lint
 VULN  := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 
 # Where goroutines share state; the root package is always among them.
-RACE := . $(patsubst %,./%/...,$(wildcard revocation jwk jwt client \
-	internal/store internal/tokens internal/grants internal/server))
+RACE := . $(patsubst %,./%/...,$(wildcard revocation jwk jwt client bff \
+	internal/store internal/tokens internal/grants internal/keys internal/seal internal/feed \
+	internal/notify internal/publish internal/dpop internal/agent internal/server))
 
 .PHONY: build test race cover fuzz lint vuln bench check run packages
 .NOTPARALLEL:

@@ -102,8 +102,20 @@ func TestSign_Refuses(t *testing.T) {
 // leaves out, it may leave out.
 func TestSign_PlainClaimsAreReadable(t *testing.T) {
 	key := generate(t, jwk.HS256)
-	number := rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Int64Range(1<<53-3, 1<<53+3), rapid.Int64())
-	text := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune{'"', '\\', 0, '\n', 0x2028, 0x1f511, 'a'})), rapid.Just("\xff"))
+	// Few of the members are bad: the others must not be hidden behind one that is.
+	odd := func(r *rapid.T, label string) bool { return rapid.IntRange(0, 30).Draw(r, label) == 0 }
+	number := rapid.Custom(func(r *rapid.T) int64 {
+		if odd(r, "odd") {
+			return rapid.OneOf(rapid.Int64Range(-3, -1), rapid.Int64Range(1<<53-3, 1<<53+3), rapid.Int64()).Draw(r, "number")
+		}
+		return rapid.Int64Range(0, 1<<53).Draw(r, "number")
+	})
+	text := rapid.Custom(func(r *rapid.T) string {
+		if odd(r, "odd") {
+			return "\xff"
+		}
+		return rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune{'"', '\\', 0, '\n', 0x2028, 0x1f511, 'a'}))).Draw(r, "text")
+	})
 	rapid.Check(t, func(r *rapid.T) {
 		c := jwt.Claims{
 			Issuer: text.Draw(r, "iss"), Subject: text.Draw(r, "sub"), Audience: rapid.SliceOfN(text, 0, 3).Draw(r, "aud"),
