@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+const (
+	grantColumns = `id, type, client_id, account_id, session_id, scope, audience, auth_time, acr, amr, nonce,
+has_refresh, generation, salt, refresh_key, policy, rotated_at, steps, replays, replay_generation, stale,
+first_network, first_agent, last_network, last_agent, created_at, last_used, idle_until, expires_at, ended_at, end_reason, dpop_jkt,
+end_code`
+
+	sqlGrant = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
+
+	sqlGrants = `
+SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2`
+	sqlGrantsOfAccount = `
+SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND account_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	sqlGrantsOfClient = `
+SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND client_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	sqlGrantsOfPair = `
+SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND account_id = $1 AND client_id = $2 AND id > $3 ORDER BY id LIMIT $4`
+
+	sqlInsertGrant = `
+INSERT INTO grants (` + grantColumns + `, made_in, sweep_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)
+ON CONFLICT DO NOTHING`
+
+	sqlStanding = `
+SELECT ` + grantColumns + ` FROM grants
+WHERE client_id = $1 AND type = 'client_credentials' AND ended_at IS NULL AND expires_at > $2 AND idle_until > $2`
+	// An expired standing grant still holds the place of the next one.
+	sqlEndExpiredStanding = `
+UPDATE grants SET ended_at = $2, end_reason = 'expired', end_code = 'refresh_expired'
+WHERE client_id = $1 AND type = 'client_credentials' AND ended_at IS NULL AND (expires_at <= $2 OR idle_until <= $2)`
+
+	// sqlRotate follows an insert under the same conditions in the same transaction.
+	sqlRotate = `
+UPDATE grants
+SET generation = generation + 1, refresh_key = $2, rotated_at = $3, last_used = $3, idle_until = $4,
+    last_network = $5, last_agent = $6, steps = $7, stale = FALSE, dpop_jkt = $8
+WHERE id = $1`
+	sqlTouchGrant = `
+UPDATE grants
+SET last_used = $2, idle_until = $3, last_network = $4, last_agent = $5, replays = $6, replay_generation = $7
+WHERE id = $1`
+
+	sqlGeneration = `
+SELECT generation FROM grants WHERE id = $1 AND ended_at IS NULL AND expires_at > $2 AND idle_until > $2`
+)
+
+const standing = "client_credentials"
+
+var errNotStanding = errors.New("only a client_credentials grant is a standing grant")
+
+// OpenStanding implements authority.GrantStore. The client's grant is live if
+// it is at g.CreatedAt.
+func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority.Event) (authority.Grant, error) {
+	if g.Type != standing {
+		return authority.Grant{}, fmt.Errorf("open standing grant: %w", errNotStanding)
+	}
+	// Nearly always there is one, and then there is nothing to write.
+	now := millis(g.CreatedAt)
+	open, err := one(ctx, s, "open standing grant", scanGrant, sqlStanding, g.ClientID, now)
+	if err == nil || !errors.Is(err, authority.ErrNotFound) {
+		return open, err
+	}
+	err = s.write(ctx, "open standing grant", func(t *tx) error {
+		open, err = oneOf(t, scanGrant, sqlStanding, g.ClientID, now)
+		if err == nil || !errors.Is(err, authority.ErrNotFound) {
+			return err
+		}
+		if _, err := t.exec(sqlEndExpiredStanding, g.ClientID, now); err != nil {
+			return err
+		}
+		if err := insertGrant(t, g, secret.ID{}); err != nil {
+			return err
+		}
+		if err := insertEvent(t, e); err != nil {
+			return err
+		}
+		open, err = oneOf(t, scanGrant, sqlStanding, g.ClientID, now)
+		return err
+	})
+	if err != nil {
+		return authority.Grant{}, err
+	}
+	return open, nil
+}
+
+// Grant implements authority.GrantStore.
+func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error) {
+	return one(ctx, s, "grant", scanGrant, sqlGrant, id[:])
+}
+
+// Grants implements authority.GrantStore. Live means not ended: the caller asks
+// Grant.Live about expiry.
+func (s *Store) Grants(ctx context.Context, account secret.ID, client string, p authority.Page) ([]authority.Grant, error) {
+	after, err := pageID(p, secret.ID{})
+	if err != nil {
+		return nil, err
+	}
+	limit := pageLimit(p)
+	switch {
+	case !account.IsZero() && client != "":
+		return many(ctx, s, "grants", scanGrant, sqlGrantsOfPair, account[:], client, after[:], limit)
+	case !account.IsZero():
+		return many(ctx, s, "grants", scanGrant, sqlGrantsOfAccount, account[:], after[:], limit)
+	case client != "":
+		return many(ctx, s, "grants", scanGrant, sqlGrantsOfClient, client, after[:], limit)
+	default:
+		return many(ctx, s, "grants", scanGrant, sqlGrants, after[:], limit)
+	}
+}
+
+// Rotate implements authority.GrantStore.
+func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
+	if r.Event == nil {
+		return s.registrations.do(ctx, registration{token: r.Token, grant: r.Grant, generation: &r.From, now: millis(r.Now), rotation: &r})
+	}
+	return s.write(ctx, "rotate refresh token", func(t *tx) error {
+		// The insert carries the conditions, so that a refusal has changed nothing.
+		if err := issueToken(t, r.Token, r.Grant, &r.From, millis(r.Now)); err != nil {
+			return err
+		}
+		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
+			r.Last.Network, r.Last.UserAgent, timesText(r.Steps), r.KeyThumbprint)
+		if err != nil {
+			return err
+		}
+		return insertEvent(t, *r.Event)
+	})
+}
+
+// Issue implements authority.GrantStore.
+func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
+	if i.Touch == nil || i.Touch.Event == nil {
+		return s.registrations.do(ctx, registration{
+			token: i.Token, grant: i.Token.GrantID, generation: i.IfGeneration, now: millis(i.Now), touch: i.Touch,
+		})
+	}
+	return s.write(ctx, "issue token", func(t *tx) error {
+		if err := issueToken(t, i.Token, i.Token.GrantID, i.IfGeneration, millis(i.Now)); err != nil {
+			return err
+		}
+		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], millis(i.Now), millis(i.Touch.IdleUntil),
+			i.Touch.Last.Network, i.Touch.Last.UserAgent, i.Touch.Replays, int64(i.Touch.ReplayGeneration))
+		if err != nil {
+			return err
+		}
+		return insertEvent(t, *i.Touch.Event)
+	})
+}
+
+// insertGrant stores a grant made in a session, which may be none.
+func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
+	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, blob(g.AccountID), blob(g.SessionID), list(g.Scope),
+		list(g.Audience), millis(g.AuthTime), g.ACR, list(g.AMR), g.Nonce, g.HasRefresh, int64(g.Generation),
+		g.Salt[:], g.RefreshKey, string(g.Policy), millis(g.RotatedAt), timesText(g.Steps),
+		g.Replays, int64(g.ReplayGeneration), g.Stale,
+		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, millis(g.CreatedAt), millis(g.LastUsed),
+		millis(g.IdleUntil), millis(g.ExpiresAt), endMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
+		blob(madeIn), sweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("grant id: %w", authority.ErrConflict)
+	}
+	return nil
+}
+
+func scanGrant(r row) (authority.Grant, error) {
+	var g authority.Grant
+	err := r.Scan((*idColumn)(&g.ID), &g.Type, &g.ClientID, (*idColumn)(&g.AccountID), (*idColumn)(&g.SessionID),
+		(*listColumn)(&g.Scope), (*listColumn)(&g.Audience), (*timeColumn)(&g.AuthTime), &g.ACR, (*listColumn)(&g.AMR),
+		&g.Nonce, &g.HasRefresh, &g.Generation, bytesColumn(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
+		(*timeColumn)(&g.RotatedAt), (*timesColumn)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
+		&g.Last.Network, &g.Last.UserAgent, (*timeColumn)(&g.CreatedAt), (*timeColumn)(&g.LastUsed),
+		(*timeColumn)(&g.IdleUntil), (*timeColumn)(&g.ExpiresAt), (*timeColumn)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
+	return g, err
+}

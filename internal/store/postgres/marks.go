@@ -1,0 +1,88 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+const (
+	sqlNetworkKey = `SELECT network_key FROM meta WHERE id = 1`
+
+	sqlMarks    = `SELECT mark, until FROM account_marks WHERE account_id = $1`
+	sqlKeepMark = `
+INSERT INTO account_marks (account_id, mark, until) VALUES ($1, $2, $3)
+ON CONFLICT (account_id, mark) DO UPDATE SET until = greatest(account_marks.until, excluded.until)`
+	sqlTrimMarks = `
+DELETE FROM account_marks
+WHERE account_id = $1 AND mark IN (
+    SELECT mark FROM account_marks WHERE account_id = $1 AND mark <> $2 ORDER BY until DESC, mark DESC OFFSET $3)`
+	sqlSweepMarks = `
+DELETE FROM account_marks
+WHERE (account_id, mark) IN (SELECT account_id, mark FROM account_marks WHERE until < $1 ORDER BY until LIMIT $2)`
+)
+
+// signedIn is the mark of an account that has signed in: it does not expire.
+var signedIn authority.Mark
+
+// forever is later than any time that upkeep compares with.
+const forever = int64(1) << 62
+
+// NetworkKey implements authority.ContextStore.
+func (s *Store) NetworkKey(ctx context.Context) ([32]byte, error) {
+	return one(ctx, s, "network key", func(r row) (key [32]byte, err error) {
+		return key, r.Scan(bytesColumn(key[:]))
+	}, sqlNetworkKey)
+}
+
+// mark is one row.
+type mark struct {
+	mark  authority.Mark
+	until int64
+}
+
+// Marks implements authority.ContextStore.
+func (s *Store) Marks(ctx context.Context, account secret.ID, now time.Time) (map[authority.Mark]time.Time, bool, error) {
+	rows, err := many(ctx, s, "marks", func(r row) (m mark, err error) {
+		return m, r.Scan(bytesColumn(m.mark[:]), &m.until)
+	}, sqlMarks, account[:])
+	if err != nil {
+		return nil, false, err
+	}
+	marks := make(map[authority.Mark]time.Time, len(rows))
+	for _, m := range rows {
+		if m.mark != signedIn && m.until > millis(now) {
+			marks[m.mark] = time.UnixMilli(m.until).UTC()
+		}
+	}
+	return marks, len(rows) > 0, nil
+}
+
+// KeepMarks implements authority.ContextStore.
+func (s *Store) KeepMarks(ctx context.Context, account secret.ID, marks []authority.Mark, until time.Time, most int, e *authority.Event) error {
+	return s.write(ctx, "keep marks", func(t *tx) error {
+		if _, err := t.exec(sqlKeepMark, account[:], signedIn[:], forever); err != nil {
+			return err
+		}
+		for _, m := range marks {
+			if m == signedIn {
+				return fmt.Errorf("a mark is zero: %w", authority.ErrConflict)
+			}
+			if _, err := t.exec(sqlKeepMark, account[:], m[:], millis(until)); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(sqlTrimMarks, account[:], signedIn[:], most); err != nil || e == nil {
+			return err
+		}
+		return insertEvent(t, *e)
+	})
+}
+
+func sweepMarks(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
+	removed, err = t.exec(sqlSweepMarks, millis(now), limit)
+	return removed, 0, err
+}

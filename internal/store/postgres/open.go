@@ -1,0 +1,224 @@
+// Package postgres keeps the authority's records in PostgreSQL (15 or newer), for
+// any number of nodes.
+//
+// Every node writes. Most calls are a transaction of their own at the isolation
+// level serializable (tx.go): they read what decides and write what follows as if
+// they were alone, and are run again when they were not. The calls that every
+// token needs are gathered (group.go) and written together by statements that
+// take whole sets, which lock the rows that decide, in one order.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Defaults of Config.
+const (
+	DefaultMaxConns = 10
+	DefaultMaxQueue = 4096
+)
+
+// How long things may take at the server before it gives them up.
+const (
+	statementTimeout = 10 * time.Second
+	idleInTxTimeout  = 10 * time.Second
+	connectTimeout   = 5 * time.Second
+)
+
+// minVersion is the oldest PostgreSQL that the statements are written for.
+const minVersion = 150000
+
+var errClosed = errors.New("store is closed")
+
+// Config says where the database is and how the store reports on itself.
+type Config struct {
+	// URL of the database, as libpq takes it: several hosts, of which the one that
+	// takes writes is used, sslmode and the other parameters included.
+	URL string
+	// Password, if set, is used in place of one in the URL.
+	Password secret.Value
+	// MaxConns bounds the connections of this node; 0 means DefaultMaxConns, the
+	// least is 2.
+	MaxConns int
+	// MaxQueue is how many writes of a kind may wait before ErrBusy is returned; 0
+	// means DefaultMaxQueue.
+	MaxQueue int
+	// Logger gets what happens at start and stop, and what is tried again; nil
+	// means nobody does.
+	Logger *slog.Logger
+	// OnCommit, if set, is called after each commit of gathered calls with the
+	// number of calls in it and how long it took. It must be quick.
+	OnCommit func(ops int, took time.Duration)
+	// Now is the time by which partitions are made and dropped; nil means time.Now.
+	Now func() time.Time
+}
+
+var _ authority.Store = (*Store)(nil)
+
+// Store implements authority.Store.
+type Store struct {
+	pool     *pgxpool.Pool
+	log      *slog.Logger
+	onCommit func(ops int, took time.Duration)
+
+	registrations *group[registration]
+	consumptions  *group[[]use]
+
+	head      *head         // of the revocation log
+	events    *head         // of the event log; at least one ahead while events wait for their number
+	appending chan struct{} // holds one token while a call of this node adds to the log
+
+	now   func() time.Time
+	alive map[time.Time]time.Time // when the last token of an hour expires; of lookAfter alone
+
+	closing context.Context // done once Close was called
+	work    sync.WaitGroup
+	close   func() error
+}
+
+// Open connects, brings the schema up to date under a lock, and starts the
+// background work.
+func Open(ctx context.Context, c Config) (_ *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open database: %w", err)
+		}
+	}()
+	settings, err := poolConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, settings.ConnConfig); err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	closing, halt := context.WithCancel(context.Background())
+	s := &Store{pool: pool, log: c.Logger, closing: closing, head: newHead(0), events: newHead(0), appending: make(chan struct{}, 1), onCommit: c.OnCommit,
+		now: c.Now, alive: make(map[time.Time]time.Time)}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.registrations = &group[registration]{
+		store: s, what: "register token", max: orDefault(c.MaxQueue, DefaultMaxQueue), write: s.register,
+	}
+	s.consumptions = &group[[]use]{
+		store: s, what: "consume", max: orDefault(c.MaxQueue, DefaultMaxQueue), write: s.consume,
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.close = sync.OnceValue(func() error {
+		s.registrations.close()
+		s.consumptions.close()
+		halt()
+		s.head.close()
+		s.events.close()
+		s.work.Wait()
+		pool.Close()
+		return nil
+	})
+	s.work.Go(s.listen)
+	s.lookOnce()
+	s.work.Go(s.lookAfter)
+	return s, nil
+}
+
+// Close answers the writes that wait, ends every Wait, and closes the connections.
+func (s *Store) Close() error { return s.close() }
+
+// poolConfig reads the URL. Its errors do not show it: it may hold a password.
+func poolConfig(c Config) (*pgxpool.Config, error) {
+	settings, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("the URL is not one of PostgreSQL")
+	}
+	settings.MaxConns = int32(max(2, orDefault(c.MaxConns, DefaultMaxConns))) // #nosec G115 -- small
+	conn := settings.ConnConfig
+	if !c.Password.Empty() {
+		conn.Password = c.Password.Reveal()
+	}
+	conn.ConnectTimeout = connectTimeout
+	if len(conn.Fallbacks) > 0 && conn.ValidateConnect == nil {
+		// Of several hosts the one that takes writes: after a failover it is another.
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	for name, value := range map[string]string{
+		"application_name": "jeton",
+		"timezone":         "UTC",
+		// Every statement has an index. A table that is read as a whole because it is
+		// small is also locked as a whole by what is serializable, and all are in the
+		// way of all.
+		"enable_seqscan":                      "off",
+		"statement_timeout":                   millisText(statementTimeout),
+		"idle_in_transaction_session_timeout": millisText(idleInTxTimeout),
+	} {
+		if _, set := conn.RuntimeParams[name]; !set {
+			conn.RuntimeParams[name] = value
+		}
+	}
+	return settings, nil
+}
+
+func millisText(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+func orDefault(n, otherwise int) int {
+	if n <= 0 {
+		return otherwise
+	}
+	return n
+}
+
+// migrate brings the schema up to date. Of several nodes that start at once one
+// does it, and the others wait.
+func migrate(ctx context.Context, conn *pgx.ConnConfig) error {
+	patient := conn.Copy()
+	patient.RuntimeParams["statement_timeout"] = "0"
+	db := stdlib.OpenDB(*patient)
+	defer func() { _ = db.Close() }()
+	var version int
+	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	if version < minVersion {
+		return fmt.Errorf("the server's version is %d.%d, and 15 is the oldest that works", version/10000, version%10000)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}

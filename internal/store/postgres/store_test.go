@@ -1,0 +1,52 @@
+package postgres_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/pgtest"
+	"github.com/jetonhq/jeton/internal/store/postgres"
+	"github.com/jetonhq/jeton/internal/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func TestOpen(t *testing.T) {
+	url := pgtest.Database(t)
+	for range 2 {
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// openTest opens an empty store.
+func openTest(t testing.TB) *postgres.Store {
+	t.Helper()
+	url := pgtest.Copy(t, "migrated", func(url string) error {
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) authority.Store { return openTest(t) })
+}

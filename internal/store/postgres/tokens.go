@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/secret"
+)
+
+const (
+	sqlInsertToken = `
+INSERT INTO tokens (jti, digest, gid, exp, uses) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING`
+
+	// Registers a token if its grant is live at ?6 and, unless ?7 is NULL, of that generation.
+	sqlIssueToken = `
+INSERT INTO tokens (jti, digest, gid, exp, uses)
+SELECT $1, $2, id, $4, $5 FROM grants
+WHERE id = $3 AND ended_at IS NULL AND expires_at > $6 AND idle_until > $6 AND ($7::bigint IS NULL OR generation = $7)
+ON CONFLICT DO NOTHING`
+
+	sqlTokenState = `
+SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, '')
+FROM tokens t LEFT JOIN grants g ON g.id = t.gid
+WHERE t.jti = $1`
+
+	sqlTokenStates = `
+SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, '')
+FROM tokens t LEFT JOIN grants g ON g.id = t.gid
+WHERE t.jti = ANY($1)`
+
+	sqlDeleteToken = `DELETE FROM tokens WHERE jti = $1 AND exp > $2`
+)
+
+// Tokens implements authority.Registry. A token whose grant was swept is as
+// dead as one whose grant ended.
+func (s *Store) Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]authority.TokenState, error) {
+	var found []authority.TokenState
+	var err error
+	switch len(ids) {
+	case 0:
+		return map[secret.ID]authority.TokenState{}, nil
+	case 1:
+		found, err = many(ctx, s, "tokens", scanToken, sqlTokenState, ids[0][:])
+	default:
+		found, err = many(ctx, s, "tokens", scanToken, sqlTokenStates, byteList(ids))
+	}
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[secret.ID]authority.TokenState, len(found))
+	for _, v := range found {
+		states[v.ID] = v
+	}
+	return states, nil
+}
+
+// issueToken registers a token under a live grant, or says why not.
+func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, now int64) error {
+	n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], millis(v.ExpiresAt), v.Uses, now, generation)
+	if err != nil {
+		return err
+	}
+	if n == 1 {
+		return nil
+	}
+	var current uint32
+	err = t.row(sqlGeneration, []any{grant[:], now}, &current)
+	switch {
+	case errors.Is(err, authority.ErrNotFound):
+		return authority.ErrEnded
+	case err != nil:
+		return err
+	case generation != nil && *generation != current:
+		return fmt.Errorf("generation: %w", authority.ErrConflict)
+	default:
+		return fmt.Errorf("token id: %w", authority.ErrConflict)
+	}
+}
+
+// insertToken registers a token of a grant that was stored in this transaction.
+func insertToken(t *tx, v authority.Token, grant secret.ID) error {
+	n, err := t.exec(sqlInsertToken, v.ID[:], v.Digest[:], grant[:], millis(v.ExpiresAt), v.Uses)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("token id: %w", authority.ErrConflict)
+	}
+	return nil
+}
+
+func byteList(ids []secret.ID) [][]byte {
+	list := make([][]byte, len(ids))
+	for i := range ids {
+		list[i] = ids[i][:]
+	}
+	return list
+}
+
+func scanToken(r row) (authority.TokenState, error) {
+	var v authority.TokenState
+	err := r.Scan((*idColumn)(&v.ID), bytesColumn(v.Digest[:]), (*idColumn)(&v.GrantID), (*timeColumn)(&v.ExpiresAt),
+		&v.Uses, &v.GrantEnded, &v.GrantReason)
+	return v, err
+}

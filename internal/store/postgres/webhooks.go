@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/jetonhq/jeton/internal/authority"
+)
+
+const (
+	webhookColumns = `name, url, events, allow_private, disabled, version, created_at, updated_at`
+
+	sqlInsertWebhook = `
+INSERT INTO webhooks (` + webhookColumns + `) VALUES ($1, $2, $3, $4, $5, 1, $6, $7) ON CONFLICT DO NOTHING`
+	sqlUpdateWebhook = `
+UPDATE webhooks
+SET url = $2, events = $3, allow_private = $4, disabled = $5, version = version + 1, updated_at = $6
+WHERE name = $1 AND version = $7`
+	sqlWebhook       = `SELECT ` + webhookColumns + ` FROM webhooks WHERE name = $1`
+	sqlWebhooks      = `SELECT ` + webhookColumns + ` FROM webhooks ORDER BY name`
+	sqlDeleteWebhook = `DELETE FROM webhooks WHERE name = $1`
+
+	webhookSecretColumns    = `id, sealed, created_at, expires_at`
+	sqlInsertWebhookSecret  = `INSERT INTO webhook_secrets (` + webhookSecretColumns + `, webhook) VALUES ($1, $2, $3, $4, $5)`
+	sqlWebhookSecrets       = `SELECT ` + webhookSecretColumns + ` FROM webhook_secrets WHERE webhook = $1 ORDER BY id DESC`
+	sqlDeleteWebhookSecrets = `DELETE FROM webhook_secrets WHERE webhook = $1`
+
+	// What is sealed, for the walk over all of it (see sealedColumns).
+	sqlSealedWebhooks = `
+SELECT upper(encode(id, 'hex')), '', 'webhook_secrets/' || upper(encode(id, 'hex')), sealed FROM webhook_secrets WHERE id > decode($1, 'hex') AND $2::text = '' ORDER BY id LIMIT $3`
+	sqlResealWebhook    = `UPDATE webhook_secrets SET sealed = $4 WHERE id = decode($1, 'hex') AND $2::text = '' AND sealed = $3`
+	sqlWebhooksSealedBy = `SELECT count(*) FROM webhook_secrets WHERE substr(sealed, 1, 17) = $1`
+)
+
+// PutWebhook implements authority.WebhookStore.
+func (s *Store) PutWebhook(ctx context.Context, w authority.Webhook, e authority.Event) error {
+	text, last := sqlUpdateWebhook, []any{millis(w.UpdatedAt), w.Version}
+	if w.Version == 0 {
+		text, last = sqlInsertWebhook, []any{millis(w.CreatedAt), millis(w.UpdatedAt)}
+	}
+	return s.write(ctx, "put webhook", func(t *tx) error {
+		n, err := t.exec(text, append([]any{w.Name, w.URL, list(w.Events), w.AllowPrivate, w.Disabled}, last...)...)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return authority.ErrConflict
+		}
+		if _, err := t.exec(sqlDeleteWebhookSecrets, w.Name); err != nil {
+			return err
+		}
+		for _, v := range w.Secrets {
+			if _, err := t.exec(sqlInsertWebhookSecret, v.ID[:], v.Sealed, millis(v.CreatedAt), endMillis(v.ExpiresAt), w.Name); err != nil {
+				return err
+			}
+		}
+		return insertEvent(t, e)
+	})
+}
+
+// Webhook implements authority.WebhookStore.
+func (s *Store) Webhook(ctx context.Context, name string) (authority.Webhook, error) {
+	w, err := one(ctx, s, "webhook", scanWebhook, sqlWebhook, name)
+	if err != nil {
+		return authority.Webhook{}, err
+	}
+	w.Secrets, err = s.webhookSecrets(ctx, name)
+	return w, err
+}
+
+// Webhooks implements authority.WebhookStore.
+func (s *Store) Webhooks(ctx context.Context) ([]authority.Webhook, error) {
+	all, err := many(ctx, s, "webhooks", scanWebhook, sqlWebhooks)
+	for i := range all {
+		if all[i].Secrets, err = s.webhookSecrets(ctx, all[i].Name); err != nil {
+			return nil, err
+		}
+	}
+	return all, err
+}
+
+func (s *Store) webhookSecrets(ctx context.Context, name string) ([]authority.WebhookSecret, error) {
+	secrets, err := many(ctx, s, "webhook secrets", func(r row) (authority.WebhookSecret, error) {
+		var v authority.WebhookSecret
+		err := r.Scan((*idColumn)(&v.ID), &v.Sealed, (*timeColumn)(&v.CreatedAt), (*timeColumn)(&v.ExpiresAt))
+		return v, err
+	}, sqlWebhookSecrets, name)
+	// The one that replaced the others has no end, also if all are of one moment.
+	slices.SortStableFunc(secrets, func(a, b authority.WebhookSecret) int {
+		return cmp.Compare(flag(!a.ExpiresAt.IsZero()), flag(!b.ExpiresAt.IsZero()))
+	})
+	return secrets, err
+}
+
+// DeleteWebhook implements authority.WebhookStore.
+func (s *Store) DeleteWebhook(ctx context.Context, name string, e authority.Event) error {
+	return s.write(ctx, "delete webhook", func(t *tx) error {
+		n, err := t.exec(sqlDeleteWebhook, name)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return authority.ErrNotFound
+		}
+		if _, err := t.exec(sqlDeleteWebhookSecrets, name); err != nil {
+			return err
+		}
+		return insertEvent(t, e)
+	})
+}
+
+func scanWebhook(r row) (authority.Webhook, error) {
+	var w authority.Webhook
+	err := r.Scan(&w.Name, &w.URL, (*listColumn)(&w.Events), &w.AllowPrivate, &w.Disabled, &w.Version,
+		(*timeColumn)(&w.CreatedAt), (*timeColumn)(&w.UpdatedAt))
+	return w, err
+}
