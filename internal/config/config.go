@@ -174,13 +174,22 @@ type Manage struct {
 
 // Store names the database.
 type Store struct {
-	// sqlite: followed by the path of the database file. The file is made when it
-	// is missing; its directory must exist.
+	// sqlite: followed by the path of the database file, for one node. The file is
+	// made when it is missing; its directory must exist. Or postgres:// and the rest
+	// of a URL of PostgreSQL 15 or newer, for any number of nodes; it may name
+	// several hosts, of which the one that takes writes is used.
 	URL string `yaml:"url"`
 
 	// What to do at start when the database has an older schema. auto: bring it up
 	// to date. manual: do not start, and wait for somebody to run `jeton migrate up`.
 	Migrate string `yaml:"migrate"`
+
+	// Password for PostgreSQL, in place of one in the URL.
+	Password secret.Value `yaml:"password"`
+
+	// Connections to PostgreSQL that this node may have, at least 2. There is one
+	// more, which listens.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Values of store.migrate.
@@ -510,7 +519,7 @@ func Default() Config {
 	return Config{
 		Listen: Listen{Address: ":8080"},
 		Manage: Manage{Address: "127.0.0.1:8082"},
-		Store:  Store{URL: "sqlite:jeton.db", Migrate: MigrateAuto},
+		Store:  Store{URL: "sqlite:jeton.db", Migrate: MigrateAuto, MaxConnections: 10},
 		Sealing: Sealing{
 			Patience: time.Minute,
 			Vault:    Vault{Mount: "transit", RoleMount: "approle"},

@@ -34,6 +34,9 @@ func (c Config) Validate() error {
 	}
 	check("store.url", checkStore(c.Store.URL))
 	check("store.migrate", oneOf(c.Store.Migrate, MigrateAuto, MigrateManual))
+	if c.Store.MaxConnections < 2 || c.Store.MaxConnections > 1000 {
+		check("store.max_connections", errors.New("has to be from 2 to 1000"))
+	}
 	problems = append(problems, c.checkSealing()...)
 
 	t := c.Tokens
@@ -184,12 +187,14 @@ func checkTLS(t TLS) error {
 	return nil
 }
 
+// checkStore never shows the URL, which may hold a password.
 func checkStore(address string) error {
-	file, ok := strings.CutPrefix(address, "sqlite:")
-	if !ok || file == "" {
-		return errors.New("want sqlite: and the path of a file")
+	for _, scheme := range []string{"sqlite:", "postgres://", "postgresql://"} {
+		if rest, ok := strings.CutPrefix(address, scheme); ok && rest != "" {
+			return nil
+		}
 	}
-	return nil
+	return errors.New("want sqlite: and the path of a file, or a URL that begins with postgres://")
 }
 
 func checkOrigin(origin string) error {

@@ -202,10 +202,10 @@ func (s *Server) Database(t testing.TB) string {
 func (s *Server) database(t testing.TB, from string) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", s.made.Add(1))
-	if err := s.execute("CREATE DATABASE "+name+" "+from); err != nil {
+	if err := s.execute("CREATE DATABASE " + name + " " + from); err != nil {
 		t.Fatalf("create database: %v\n%s", err, s.tail())
 	}
-	t.Cleanup(func() { _ = s.execute("DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	t.Cleanup(func() { _ = s.execute("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)") })
 	return s.URL(name)
 }
 
@@ -216,7 +216,7 @@ func (s *Server) Copy(t testing.TB, template string, prepare func(url string) er
 	s.mu.Lock()
 	err, known := s.templates[template]
 	if !known {
-		if err = s.execute("CREATE DATABASE "+template); err == nil {
+		if err = s.execute("CREATE DATABASE " + template); err == nil {
 			err = prepare(s.URL(template))
 		}
 		if s.templates == nil {

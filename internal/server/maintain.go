@@ -6,6 +6,7 @@ import (
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/seal"
+	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 )
 
@@ -31,7 +32,7 @@ func Restore(ctx context.Context, cfg config.Config, file, url string) (sqlite.R
 func Migrations(ctx context.Context, cfg config.Config) ([]sqlite.Migration, error) {
 	path, err := databasePath(cfg.Store.URL)
 	if err != nil {
-		return nil, err
+		return steps(postgres.Migrations(ctx, postgresConfig(cfg.Store)))
 	}
 	return sqlite.Migrations(ctx, path)
 }
@@ -40,7 +41,16 @@ func Migrations(ctx context.Context, cfg config.Config) ([]sqlite.Migration, err
 func Migrate(ctx context.Context, cfg config.Config) ([]sqlite.Migration, error) {
 	path, err := databasePath(cfg.Store.URL)
 	if err != nil {
-		return nil, err
+		return steps(postgres.Migrate(ctx, postgresConfig(cfg.Store)))
 	}
 	return sqlite.Migrate(ctx, path)
+}
+
+// steps are migrations as the embedded store lists them.
+func steps(list []postgres.Migration, err error) ([]sqlite.Migration, error) {
+	same := make([]sqlite.Migration, len(list))
+	for i, m := range list {
+		same[i] = sqlite.Migration(m)
+	}
+	return same, err
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/jetonhq/jeton/internal/provision"
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/web"
@@ -94,7 +95,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics); err != nil {
+	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics, s.now); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -152,12 +153,19 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 }
 
 // openStore opens the database a URL names.
-func openStore(ctx context.Context, c config.Store, log *slog.Logger, m *metrics) (authority.Store, error) {
-	path, err := databasePath(c.URL)
-	if err != nil {
-		return nil, err
+func openStore(ctx context.Context, c config.Store, log *slog.Logger, m *metrics, now func() time.Time) (authority.Store, error) {
+	if path, err := databasePath(c.URL); err == nil {
+		return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: log, OnCommit: m.commit})
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: log, OnCommit: m.commit})
+	settings := postgresConfig(c)
+	settings.Logger, settings.OnCommit, settings.Now = log, m.commit, now
+	return postgres.Open(ctx, settings)
+}
+
+func postgresConfig(c config.Store) postgres.Config {
+	return postgres.Config{
+		URL: c.URL, Password: c.Password, MaxConns: c.MaxConnections, ManualMigration: c.Migrate == config.MigrateManual,
+	}
 }
 
 // databasePath is the file of a store's URL.

@@ -10,27 +10,18 @@ package postgres
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Defaults of Config.
 const (
@@ -45,9 +36,6 @@ const (
 	connectTimeout   = 5 * time.Second
 )
 
-// minVersion is the oldest PostgreSQL that the statements are written for.
-const minVersion = 150000
-
 var errClosed = errors.New("store is closed")
 
 // Config says where the database is and how the store reports on itself.
@@ -60,6 +48,9 @@ type Config struct {
 	// MaxConns bounds the connections of this node; 0 means DefaultMaxConns, the
 	// least is 2.
 	MaxConns int
+	// ManualMigration refuses to open a database whose schema is older than this
+	// program's, with ErrSchemaOlder, instead of bringing it up to date.
+	ManualMigration bool
 	// MaxQueue is how many writes of a kind may wait before ErrBusy is returned; 0
 	// means DefaultMaxQueue.
 	MaxQueue int
@@ -108,7 +99,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, settings.ConnConfig); err != nil {
+	if err := prepareSchema(ctx, settings.ConnConfig, c.ManualMigration); err != nil {
 		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
@@ -189,36 +180,4 @@ func orDefault(n, otherwise int) int {
 		return otherwise
 	}
 	return n
-}
-
-// migrate brings the schema up to date. Of several nodes that start at once one
-// does it, and the others wait.
-func migrate(ctx context.Context, conn *pgx.ConnConfig) error {
-	patient := conn.Copy()
-	patient.RuntimeParams["statement_timeout"] = "0"
-	db := stdlib.OpenDB(*patient)
-	defer func() { _ = db.Close() }()
-	var version int
-	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return err
-	}
-	if version < minVersion {
-		return fmt.Errorf("the server's version is %d.%d, and 15 is the oldest that works", version/10000, version%10000)
-	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
 }

@@ -1,0 +1,209 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// minVersion is the oldest PostgreSQL that the statements are written for.
+const minVersion = 150000
+
+// Errors of Open about the schema.
+var (
+	// ErrSchemaOlder: migrations are missing, and Config.ManualMigration leaves them
+	// to somebody.
+	ErrSchemaOlder = errors.New("its schema is older than this program's: run `jeton migrate plan` and then `jeton migrate up`")
+	// ErrSchemaNewer: a newer program has changed the schema.
+	ErrSchemaNewer = errors.New("its schema is newer than this program's: use the program that it was used with")
+)
+
+const (
+	sqlServerVersion = `SELECT current_setting('server_version_num')::int, pg_is_in_recovery()`
+	sqlHasSchema     = `SELECT to_regclass('goose_db_version') IS NOT NULL`
+	appliedSteps     = `SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0 AND is_applied`
+)
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string    // its file, "0001_init.sql"
+	AppliedAt time.Time // zero: it is still to be applied
+	SQL       string    // what it does
+	Costs     []string  // not estimated
+}
+
+// Migrations lists every migration of the database, applied or not. It changes
+// nothing.
+func Migrations(ctx context.Context, c Config) ([]Migration, error) {
+	db, err := openSchema(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	return inspectSchema(ctx, db)
+}
+
+// Migrate applies what is missing, and returns that. Each migration is one
+// transaction: if one fails, those before it stay.
+func Migrate(ctx context.Context, c Config) ([]Migration, error) {
+	db, err := openSchema(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	list, err := inspectSchema(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return pending(list), migrate(ctx, db)
+}
+
+func openSchema(ctx context.Context, c Config) (*sql.DB, error) {
+	settings, err := poolConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	return connectSchema(ctx, settings.ConnConfig)
+}
+
+// connectSchema connects for work on the schema, whose statements may take long.
+func connectSchema(ctx context.Context, conn *pgx.ConnConfig) (*sql.DB, error) {
+	patient := conn.Copy()
+	patient.RuntimeParams["statement_timeout"] = "0"
+	db := stdlib.OpenDB(*patient)
+	var version int
+	var standby bool
+	err := db.QueryRowContext(ctx, sqlServerVersion).Scan(&version, &standby)
+	switch {
+	case err != nil:
+	case version < minVersion:
+		err = fmt.Errorf("the server's version is %d.%d, and 15 is the oldest that works", version/10000, version%10000)
+	case standby:
+		err = errors.New("the server is a standby, which takes no writes")
+	default:
+		return db, nil
+	}
+	return nil, errors.Join(err, db.Close())
+}
+
+// prepareSchema brings the schema up to date, or refuses what it must not touch.
+func prepareSchema(ctx context.Context, conn *pgx.ConnConfig, manual bool) error {
+	db, err := connectSchema(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	list, err := inspectSchema(ctx, db)
+	if err != nil {
+		return err
+	}
+	todo := pending(list)
+	switch {
+	case len(todo) == 0:
+		return nil
+	case manual:
+		return fmt.Errorf("%d of %d migrations are missing: %w", len(todo), len(list), ErrSchemaOlder)
+	}
+	return migrate(ctx, db)
+}
+
+// migrate applies what is missing. Of several nodes that start at once one does
+// it, and the others wait.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// inspectSchema lists what was applied and what would be.
+func inspectSchema(ctx context.Context, db *sql.DB) ([]Migration, error) {
+	list, err := known()
+	if err != nil {
+		return nil, err
+	}
+	var there bool
+	if err := db.QueryRowContext(ctx, sqlHasSchema).Scan(&there); err != nil || !there {
+		return list, err
+	}
+	rows, err := db.QueryContext(ctx, appliedSteps)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var version int64
+		var at time.Time
+		if err := rows.Scan(&version, &at); err != nil {
+			return nil, err
+		}
+		if version > list[len(list)-1].Version {
+			return nil, fmt.Errorf("migration %d was applied to it: %w", version, ErrSchemaNewer)
+		}
+		for i := range list {
+			if list[i].Version == version {
+				list[i].AppliedAt = at
+			}
+		}
+	}
+	return list, rows.Err()
+}
+
+// known lists the migrations that are built in, oldest first.
+func known() ([]Migration, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Migration, 0, len(files)) // Glob sorts
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(file, "migrations/")
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
+		}
+		list = append(list, Migration{Version: version, Name: name, SQL: string(text)})
+	}
+	return list, nil
+}
+
+func pending(list []Migration) (todo []Migration) {
+	for _, m := range list {
+		if m.AppliedAt.IsZero() {
+			todo = append(todo, m)
+		}
+	}
+	return todo
+}
