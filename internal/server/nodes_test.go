@@ -1,0 +1,215 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/pgtest"
+	"github.com/jetonhq/jeton/internal/server"
+	"github.com/jetonhq/jeton/jwt"
+)
+
+// onPostgres puts a world on a database of PostgreSQL.
+func onPostgres(url string, edit ...func(*config.Config)) options {
+	return options{runs: true, edit: func(c *config.Config) {
+		c.Store.URL = url
+		for _, f := range edit {
+			f(c)
+		}
+	}}
+}
+
+// node opens another server on the world's database.
+func (w *world) node() *server.Server {
+	w.t.Helper()
+	s, err := server.Open(context.Background(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now})
+	must(w.t, err)
+	w.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return s
+}
+
+// at has a node answer the requests that come from now on.
+func (w *world) at(s *server.Server) {
+	public, within := s.Handler(), s.ManageHandler()
+	w.public.Store(&public)
+	w.within.Store(&within)
+}
+
+// TestNodes_OneDatabase: two nodes on one PostgreSQL are one authority.
+func TestNodes_OneDatabase(t *testing.T) {
+	w := newWorld(t, onPostgres(pgtest.Database(t)))
+	a, b := w.server, w.node()
+
+	// A guard that is connected to B hears of what A revokes.
+	w.at(b)
+	g := w.fleet(1)[0]
+	w.at(a)
+	code := w.code("web")
+	w.at(b)
+	first := w.redeem("web", code).ok()
+	w.at(a)
+	second := w.refresh("web", first.text("refresh_token")).ok()
+	token := second.text("access_token")
+	w.at(b)
+	w.wantAlive("a token that A refreshed", token)
+	if got := refusal(t, g, token); got != "" {
+		t.Fatalf("a guard of B refuses a token of A: %s", got)
+	}
+	w.at(a)
+	w.post("/revoke", "web", "token", second.text("refresh_token")).ok()
+	began := time.Now()
+	eventually(t, "a guard of B refuses what A revoked", 5*time.Second, func() bool { return refusal(t, g, token) != "" })
+	t.Logf("the guard of B refused %v after A had answered", time.Since(began).Round(time.Millisecond))
+	w.at(b)
+	w.wantDead("a token that A revoked", token)
+	w.refresh("web", second.text("refresh_token")).refused(http.StatusBadRequest, "invalid_grant")
+
+	// What is used once is used once over all nodes.
+	w.redeem("web", code).refused(http.StatusBadRequest, "invalid_grant")
+	p := w.prover()
+	proof := p.token()
+	w.at(a)
+	if got := w.askWith("machine", []string{proof}, "grant_type", "client_credentials"); got.status != http.StatusOK {
+		t.Fatalf("a proof at A: %d %s", got.status, got.body)
+	}
+	w.at(b)
+	w.askWith("machine", []string{proof}, "grant_type", "client_credentials").refused(http.StatusBadRequest, "invalid_dpop_proof")
+
+	// One of many wins, whichever node they ask.
+	code = w.code("web")
+	var won atomic.Int32
+	var work sync.WaitGroup
+	for n := range 16 {
+		w.at([]*server.Server{a, b}[n%2])
+		work.Go(func() {
+			if w.redeem("web", code).status == http.StatusOK {
+				won.Add(1)
+			}
+		})
+	}
+	work.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d of 16 redeemed one code", won.Load())
+	}
+}
+
+// TestNodes_KeyRotation: whichever node turns the key, both sign with the new one,
+// and each accepts what the other has signed all the while.
+func TestNodes_KeyRotation(t *testing.T) {
+	w := newWorld(t, onPostgres(pgtest.Database(t), hasty))
+	nodes := []*server.Server{w.server, w.node()}
+	signer := func(token string) string {
+		u, err := jwt.Parse(token, 0)
+		must(t, err)
+		return u.Header.KeyID
+	}
+	seen := map[string]bool{}
+	eventually(t, "three keys have signed at both nodes", 60*time.Second, func() bool {
+		for i, s := range nodes {
+			w.at(s)
+			token := w.machine()
+			w.at(nodes[1-i])
+			w.wantAlive("a token of the other node", token)
+			seen[string(rune('a'+i))+signer(token)] = true
+		}
+		return len(seen) >= 6
+	})
+}
+
+// TestNodes_DatabaseKilled: what was answered is there after PostgreSQL was killed,
+// /readyz tells, and the server goes on by itself.
+func TestNodes_DatabaseKilled(t *testing.T) {
+	db, err := pgtest.Start()
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(db.Stop)
+	w := newWorld(t, onPostgres(db.URL("postgres")))
+	var mu sync.Mutex
+	var answered []string
+	stop := make(chan struct{})
+	var work sync.WaitGroup
+	end := sync.OnceFunc(func() {
+		close(stop)
+		work.Wait()
+	})
+	defer end()
+	for range 8 {
+		work.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if a := w.post("/token", "machine", "grant_type", "client_credentials"); a.status == http.StatusOK {
+					mu.Lock()
+					answered = append(answered, a.text("access_token"))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	readyz := func() int { return w.get(w.manage + "/readyz").status }
+	enough := func(n int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(answered) >= n
+		}
+	}
+	eventually(t, "tokens are issued", 30*time.Second, enough(100))
+	db.Kill()
+	eventually(t, "the node says that it is not ready", 30*time.Second, func() bool { return readyz() == http.StatusServiceUnavailable })
+	mu.Lock()
+	before := len(answered)
+	mu.Unlock()
+	must(t, db.Resume())
+	eventually(t, "the node is ready again", 30*time.Second, func() bool { return readyz() == http.StatusOK })
+	eventually(t, "tokens are issued again", 30*time.Second, enough(before+100))
+	end()
+	for i := 0; i < len(answered); i += 100 {
+		w.wantAlive("a token that was answered", answered[i])
+	}
+	for _, token := range answered[max(0, before-50):before] {
+		w.wantAlive("a token that was answered just before the database was killed", token)
+	}
+}
+
+// TestNodes_FewConnections: 64 callers of a node with two connections all get
+// their answers: nobody holds a connection while waiting for another.
+func TestNodes_FewConnections(t *testing.T) {
+	w := newWorld(t, onPostgres(pgtest.Database(t), func(c *config.Config) { c.Store.MaxConnections = 2 }))
+	var work sync.WaitGroup
+	for range 64 {
+		code := w.code("web")
+		work.Go(func() {
+			first := w.redeem("web", code).ok()
+			second := w.refresh("web", first.text("refresh_token")).ok()
+			w.wantAlive("a token", second.text("access_token"))
+			w.userinfo(w.machine())
+			w.post("/revoke", "web", "token", second.text("refresh_token")).ok()
+			w.wantDead("a revoked token", second.text("access_token"))
+			if a := w.get(w.manage + "/readyz"); a.status != http.StatusOK {
+				t.Errorf("not ready under load: %s", strings.TrimSpace(a.body))
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(90 * time.Second):
+		t.Fatal("callers of a node with two connections wait for each other")
+	}
+}
