@@ -28,6 +28,7 @@ import (
 	"github.com/jetonhq/jeton/internal/notme"
 	"github.com/jetonhq/jeton/internal/policies"
 	"github.com/jetonhq/jeton/internal/provision"
+	"github.com/jetonhq/jeton/internal/publish"
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/postgres"
@@ -67,6 +68,9 @@ type Server struct {
 	notify   *notify.Service
 	mail     *mail.Channel // nil: there is no mail server
 	metrics  *metrics
+	probes   probes
+
+	publishing *publish.Publisher // nil: to nowhere
 
 	networkKey network.Key
 
@@ -133,12 +137,11 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.work.Go(func() { s.rings.Run(work) })
 	s.work.Go(func() { s.upkeep(work) })
 	s.work.Go(func() { s.sealing.Run(work) })
-	publisher, err := s.publisher()
-	if err != nil {
+	if s.publishing, err = s.publisher(); err != nil {
 		return nil, err
 	}
-	if publisher != nil {
-		s.work.Go(func() { publisher.Run(work) })
+	if s.publishing != nil {
+		s.work.Go(func() { s.publishing.Run(work) })
 	}
 	s.metrics.watch(s)
 
@@ -229,7 +232,7 @@ func (s *Server) assemble() error {
 	if err := s.mountPages(mux); err != nil {
 		return err
 	}
-	s.public = s.outermost(mux)
+	s.public = s.outermost(s.probed(mux))
 	s.manage, err = s.manageHandler()
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/config"
@@ -38,13 +39,25 @@ func Run(ctx context.Context, cfg config.Config, opts Options) error {
 	return errors.Join(s.Serve(ctx, public, manage), s.Close())
 }
 
+// listen takes the sockets that systemd has opened, if any, and opens the rest.
 func listen(ctx context.Context, publicAddr, manageAddr string) (public, manage net.Listener, err error) {
-	var lc net.ListenConfig
-	if public, err = lc.Listen(ctx, "tcp", publicAddr); err != nil {
+	given, err := activated(os.Getenv, firstActivated)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, given.close())
+		}
+	}()
+	if public, err = given.take(ctx, publicSocket, publicAddr); err != nil {
 		return nil, nil, fmt.Errorf("server: listen: %w", err)
 	}
-	if manage, err = lc.Listen(ctx, "tcp", manageAddr); err != nil {
+	if manage, err = given.take(ctx, manageSocket, manageAddr); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("server: listen for management: %w", err), public.Close())
+	}
+	if len(given) > 0 {
+		return nil, nil, errors.Join(fmt.Errorf("server: sockets were handed over that are named neither %s nor %s: set FileDescriptorName in the socket unit", publicSocket, manageSocket), public.Close(), manage.Close())
 	}
 	return public, manage, nil
 }

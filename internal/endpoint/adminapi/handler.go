@@ -57,6 +57,7 @@ type Config struct {
 	Grants     authority.GrantStore
 	Events     authority.EventStore
 	Mail       *mail.Channel    // nil: there is no mail server
+	Examined   Examined         // the server itself
 	Logger     *slog.Logger     // default: discards
 	Now        func() time.Time // default time.Now
 }
@@ -173,6 +174,10 @@ func (h *handler) routes() map[string]call {
 		"POST sealing/rotate": h.rotateSealing,
 
 		"GET backup": h.backup,
+
+		"GET diagnosis":   h.diagnose,
+		"POST probes":     h.openProbe,
+		"GET probes/{id}": h.showProbe,
 
 		"POST mail/test": h.testMail,
 
