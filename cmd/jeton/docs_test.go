@@ -17,7 +17,7 @@ var blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 // Every block of shell in these pages works as it stands, from top to bottom,
 // with a `jeton dev` running and jeton on PATH.
 func TestDocs_ShellBlocksWork(t *testing.T) {
-	for _, name := range []string{"run", "register-a-client", "guard-an-api", "revoke", "sign-people-in", "browser-apps", "policies", "mail", "step-up", "dpop", "answers", "context", "mint", "secrets", "keys", "events"} {
+	for _, name := range []string{"run", "register-a-client", "guard-an-api", "revoke", "sign-people-in", "browser-apps", "policies", "mail", "step-up", "dpop", "answers", "context", "mint", "secrets", "keys", "events", "operations"} {
 		t.Run(name, func(t *testing.T) {
 			sh := shell(t)
 			page, err := os.ReadFile(filepath.Join("..", "..", "docs", name+".md"))
