@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -475,8 +476,8 @@ func TestRun_SecretBody(t *testing.T) {
 func TestRun_QuietEventsAreCheap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jeton.db")
 	synctest.Test(t, func(t *testing.T) {
-		var ops int
-		store, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, OnCommit: func(n int, _ time.Duration) { ops += n }})
+		var ops atomic.Int64
+		store, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, OnCommit: func(n int, _ time.Duration) { ops.Add(int64(n)) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -494,7 +495,7 @@ func TestRun_QuietEventsAreCheap(t *testing.T) {
 		}
 		time.Sleep(3 * time.Minute)
 		stop()
-		if extra := ops - events; extra > 10 {
+		if extra := ops.Load() - events; extra > 10 {
 			t.Errorf("%d writes besides those of the events", extra)
 		}
 		cursor, err := store.OutboxCursor(t.Context())
