@@ -113,8 +113,10 @@ func (n *node) publish(c publish.Config) (p *publish.Publisher, stop func()) {
 // watched is a place, a service behind it, and a look at what is in it.
 type watched struct {
 	service *coordtest.Service
-	open    func() publish.Place
+	at      func(address string) publish.Place
 }
+
+func (w *watched) open() publish.Place { return w.at(w.service.Address) }
 
 func (w *watched) read(t testing.TB, ring string) (document []byte) {
 	t.Helper()
@@ -148,16 +150,16 @@ func (w *watched) write(t testing.TB, ring string, document []byte) {
 func each(t *testing.T, test func(t *testing.T, w *watched)) {
 	t.Run("zookeeper", func(t *testing.T) {
 		s := coordtest.ZooKeeper(t)
-		test(t, &watched{s, func() publish.Place {
-			p, err := zookeeper.Open(zookeeper.Config{Servers: []string{s.Address}, Path: "/apps/jeton"})
+		test(t, &watched{s, func(address string) publish.Place {
+			p, err := zookeeper.Open(zookeeper.Config{Servers: []string{address}, Path: "/apps/jeton"})
 			must(t, err)
 			return p
 		}})
 	})
 	t.Run("etcd", func(t *testing.T) {
 		s := coordtest.Etcd(t)
-		test(t, &watched{s, func() publish.Place {
-			p, err := etcd.Open(etcd.Config{Endpoints: []string{"http://127.0.0.1:1", "http://" + s.Address}, Prefix: "/apps/jeton"})
+		test(t, &watched{s, func(address string) publish.Place {
+			p, err := etcd.Open(etcd.Config{Endpoints: []string{"http://127.0.0.1:1", "http://" + address}, Prefix: "/apps/jeton"})
 			must(t, err)
 			return p
 		}})
@@ -183,6 +185,30 @@ func TestPublish_RotationsAndOutage(t *testing.T) {
 		w.service.Start()
 		eventually(t, "the rotation of during the outage is there", func() bool { return w.head(t, "access").Primary == missed })
 		eventually(t, "that is told too", func() bool { return p.Status()[0].Failures == 0 })
+	})
+}
+
+// Nothing passes between the authority and the service for a while, and nobody is
+// told. The last of the rotations of that time is there afterwards.
+func TestPublish_Partition(t *testing.T) {
+	each(t, func(t *testing.T, w *watched) {
+		link := coordtest.Through(t, w.service)
+		n := open(t, filepath.Join(t.TempDir(), "jeton.db"), newSealer(t))
+		p, _ := n.publish(publish.Config{Places: []publish.Place{w.at(link.Address)}})
+		eventually(t, "the ring is there", func() bool { return w.head(t, "access").Primary != "" })
+		before := w.head(t, "access")
+		link.Cut()
+		n.rotate("access")
+		last := n.rotate("access")
+		eventually(t, "the failure is told", func() bool { return p.Status()[0].Failures > 0 })
+		if now := w.head(t, "access"); now.Version != before.Version {
+			t.Fatalf("version %d came through a cut link", now.Version)
+		}
+		link.Heal()
+		eventually(t, "the last rotation is there", func() bool { return w.head(t, "access").Primary == last })
+		if after := w.head(t, "access"); after.Version <= before.Version {
+			t.Errorf("version %d after %d", after.Version, before.Version)
+		}
 	})
 }
 
@@ -287,6 +313,15 @@ func TestPublish_SharedSecrets(t *testing.T) {
 				t.Error("a secret is in clear")
 			}
 		}
+		signer, err := n.rings.AccessSigner()
+		must(t, err)
+		private, err := signer.MarshalPrivate()
+		must(t, err)
+		var text struct{ D string }
+		must(t, json.Unmarshal(private, &text))
+		if public := string(w.read(t, "access")); text.D == "" || strings.Contains(public, text.D) || strings.Contains(public, `"d"`) {
+			t.Error("the private key of the access ring is published")
+		}
 		for _, ring := range []string{"unread", authority.RingRefresh, authority.RingFlow, authority.RingID} {
 			if b := w.read(t, ring); b != nil {
 				t.Errorf("ring %s is published", ring)
@@ -317,8 +352,8 @@ func TestPublish_PlacesAreIndependent(t *testing.T) {
 	dead, err := zookeeper.Open(zookeeper.Config{Servers: []string{"127.0.0.1:1"}, Path: "/jeton"})
 	must(t, err)
 	s := coordtest.Etcd(t)
-	w := &watched{s, func() publish.Place {
-		p, err := etcd.Open(etcd.Config{Endpoints: []string{"http://" + s.Address}, Prefix: "jeton"})
+	w := &watched{s, func(address string) publish.Place {
+		p, err := etcd.Open(etcd.Config{Endpoints: []string{"http://" + address}, Prefix: "jeton"})
 		must(t, err)
 		return p
 	}}
