@@ -56,13 +56,13 @@ func (a *app) migratePlan(file *string) *cobra.Command {
 		for _, m := range todo {
 			fmt.Fprintf(&text, "%s\n  %s\n%s\n", m.Name, strings.Join(m.Costs, "\n  "), indented(m.SQL))
 		}
-		a.done("Each migration is one transaction, with the whole database locked. No server may run meanwhile.")
+		a.done("Each migration is one transaction. With the embedded store the whole database is locked meanwhile, and no server may run.")
 		return a.print(text.String())
 	})
 }
 
 func (a *app) migrateUp(file *string) *cobra.Command {
-	return a.command("up", "Bring the schema up to date, while no server runs", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	return a.command("up", "Bring the schema up to date", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		list, err := a.migrations(ctx, *file, server.Migrate)
 		if err != nil {
 			return err

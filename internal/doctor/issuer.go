@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,22 +25,31 @@ const (
 	leastSpread = 400 * time.Millisecond
 )
 
+// document is an answer that was read.
+type document struct {
+	code   int
+	status string
+	header http.Header
+	tls    *tls.ConnectionState
+	body   []byte
+}
+
 // get asks a URL for a document of bounded size.
-func (e *examination) get(ctx context.Context, target string, header http.Header) (*http.Response, []byte, error) {
+func (e *examination) get(ctx context.Context, target string, header http.Header) (document, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, nil, err
+		return document{}, err
 	}
 	for name, values := range header {
 		req.Header[name] = values
 	}
 	resp, err := e.HTTP.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return document{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
-	return resp, body, err
+	return document{resp.StatusCode, resp.Status, resp.Header, resp.TLS, body}, err
 }
 
 const wellKnown = "/.well-known/openid-configuration"
@@ -47,18 +57,18 @@ const wellKnown = "/.well-known/openid-configuration"
 // outside looks at the authority as everybody does.
 func (e *examination) outside(ctx context.Context) []Finding {
 	sent := e.Now()
-	resp, body, err := e.get(ctx, e.at(wellKnown), nil)
+	resp, err := e.get(ctx, e.at(wellKnown), nil)
 	if err != nil {
 		return []Finding{problem("issuer", "it cannot be reached: "+err.Error(), "look at DNS, the firewall, the proxy and its certificate; an authority of your own for certificates is named by SSL_CERT_FILE")}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return []Finding{problem("issuer", fmt.Sprintf("%s is answered with %s", e.at(wellKnown), resp.Status), "make the proxy pass everything below the issuer's path on, unchanged")}
+	if resp.code != http.StatusOK {
+		return []Finding{problem("issuer", fmt.Sprintf("%s is answered with %s", e.at(wellKnown), resp.status), "make the proxy pass everything below the issuer's path on, unchanged")}
 	}
-	found := []Finding{e.metadata(body), e.clock(resp, sent)}
-	if resp.TLS != nil {
+	found := []Finding{e.metadata(resp.body), e.clock(resp, sent)}
+	if resp.tls != nil {
 		found = append(found, e.certificate(resp))
 	}
-	return append(found, e.keySet(ctx, body))
+	return append(found, e.keySet(ctx, resp.body))
 }
 
 func (e *examination) metadata(body []byte) Finding {
@@ -83,13 +93,13 @@ func (e *examination) keySet(ctx context.Context, metadata []byte) Finding {
 	if err := json.Unmarshal(metadata, &m); err != nil || m.JWKS == "" {
 		return problem("key set", "the metadata does not name one", do)
 	}
-	resp, body, err := e.get(ctx, m.JWKS, nil)
+	resp, err := e.get(ctx, m.JWKS, nil)
 	switch {
 	case err != nil:
 		return problem("key set", "it cannot be reached: "+err.Error(), do)
-	case resp.StatusCode != http.StatusOK:
-		return problem("key set", m.JWKS+" is answered with "+resp.Status, do)
-	case e.diagnosis != nil && !same(body, []byte(e.diagnosis.JWKS)):
+	case resp.code != http.StatusOK:
+		return problem("key set", m.JWKS+" is answered with "+resp.status, do)
+	case e.diagnosis != nil && !same(resp.body, []byte(e.diagnosis.JWKS)):
 		return problem("key set", "what arrives is not what the server serves: servers would refuse good tokens", do)
 	}
 	return good("key set", "reachable at "+m.JWKS)
@@ -102,9 +112,9 @@ func same(a, b []byte) bool {
 }
 
 // clock compares this machine's with the issuer's, and the server's with both.
-func (e *examination) clock(resp *http.Response, sent time.Time) Finding {
+func (e *examination) clock(resp document, sent time.Time) Finding {
 	const do = "let NTP set the clocks of this machine, of the server and of the proxy"
-	date, err := http.ParseTime(resp.Header.Get("Date"))
+	date, err := http.ParseTime(resp.header.Get("Date"))
 	if err != nil {
 		return warning("clock", "the issuer sends no Date", do)
 	}
@@ -116,14 +126,14 @@ func (e *examination) clock(resp *http.Response, sent time.Time) Finding {
 	return graded("clock", off, 2*time.Second, 30*time.Second, "it differs from the issuer's by "+off.Round(time.Second).String(), do)
 }
 
-func (e *examination) certificate(resp *http.Response) Finding {
-	left := resp.TLS.PeerCertificates[0].NotAfter.Sub(e.Now())
+func (e *examination) certificate(resp document) Finding {
+	left := resp.tls.PeerCertificates[0].NotAfter.Sub(e.Now())
 	text := fmt.Sprintf("it is good for %d days more", int(left.Hours()/24))
 	const do = "renew it, and find out why that did not happen by itself"
 	switch {
 	case left < 3*24*time.Hour:
 		return problem("certificate", text, do)
-	case left < 14*24*time.Hour && resp.TLS.PeerCertificates[0].NotAfter.Sub(resp.TLS.PeerCertificates[0].NotBefore) > 30*24*time.Hour:
+	case left < 14*24*time.Hour && resp.tls.PeerCertificates[0].NotAfter.Sub(resp.tls.PeerCertificates[0].NotBefore) > 30*24*time.Hour:
 		return warning("certificate", text, do)
 	}
 	return good("certificate", text)
@@ -135,8 +145,8 @@ func (e *examination) management(ctx context.Context) []Finding {
 	bases := []string{e.at(""), e.issuer.Scheme + "://" + e.issuer.Host}
 	for _, base := range bases {
 		for path, sign := range map[string]string{"/metrics": "jeton_http_requests_total", "/readyz": `"status"`, "/admin/v1/clients": `"code":"unauthorized"`} {
-			resp, body, err := e.get(ctx, base+path, nil)
-			if err == nil && resp.StatusCode != http.StatusNotFound && bytes.Contains(body, []byte(sign)) {
+			resp, err := e.get(ctx, base+path, nil)
+			if err == nil && resp.code != http.StatusNotFound && bytes.Contains(resp.body, []byte(sign)) {
 				return []Finding{problem("management", base+path+" can be reached through the issuer's address", do)}
 			}
 		}
@@ -155,12 +165,12 @@ func (e *examination) way(ctx context.Context) []Finding {
 		return []Finding{warning("way", "no probe was opened: "+err.Error(), "try again in a minute")}
 	}
 	mark := http.Header{admin.ProbeHeader: {probe.ID}}
-	_, _, plain := e.get(ctx, e.at(wellKnown), mark)
+	_, plain := e.get(ctx, e.at(wellKnown), mark)
 	large := mark.Clone()
 	for i := range paddingLines {
 		large.Set(fmt.Sprintf("Jeton-Padding-%d", i), strings.Repeat("x", paddingLine))
 	}
-	resp, _, tooLarge := e.get(ctx, e.at(wellKnown), large)
+	padded, tooLarge := e.get(ctx, e.at(wellKnown), large)
 	feed := e.feed(ctx, mark)
 	seen, err := e.Admin.Probe(ctx, probe.ID)
 	if err != nil {
@@ -169,7 +179,7 @@ func (e *examination) way(ctx context.Context) []Finding {
 	if plain != nil || len(seen.Arrivals) == 0 {
 		return []Finding{problem("way", "a request through the issuer URL did not arrive at this server", "find out where the issuer URL leads; with several servers, ask each through its own management listener")}
 	}
-	return []Finding{e.proxy(seen.Arrivals[0]), headers(resp, tooLarge, seen.Arrivals), feed}
+	return []Finding{e.proxy(seen.Arrivals[0]), headers(padded, tooLarge, seen.Arrivals), feed}
 }
 
 func (e *examination) proxy(a admin.Arrival) Finding {
@@ -195,7 +205,7 @@ func sameHost(host string, issuer *url.URL) bool {
 	return strings.TrimSuffix(host, port) == issuer.Host
 }
 
-func headers(resp *http.Response, err error, arrivals []admin.Arrival) Finding {
+func headers(resp document, err error, arrivals []admin.Arrival) Finding {
 	const do = "let the proxy take headers of 16 kB (nginx: large_client_header_buffers)"
 	if err != nil {
 		return problem("large headers", "a request with 8 kB of headers is not answered: "+err.Error(), do)
@@ -205,7 +215,7 @@ func headers(resp *http.Response, err error, arrivals []admin.Arrival) Finding {
 			return good("large headers", "8 kB arrive")
 		}
 	}
-	return problem("large headers", "a request with 8 kB of headers is answered with "+resp.Status+" on the way", do)
+	return problem("large headers", "a request with 8 kB of headers is answered with "+resp.status+" on the way", do)
 }
 
 // feed measures whether heartbeats arrive one by one.

@@ -99,7 +99,7 @@ func (e *examination) mail(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{problem("mail", address+": "+err.Error(), do)}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "220") {

@@ -15,12 +15,22 @@ import (
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 )
 
-func (e *examination) path() string { return strings.TrimPrefix(e.Config.Config.Store.URL, "sqlite:") }
+// file is the database, "" if it is none of the embedded store.
+func (e *examination) file() string {
+	path, ok := strings.CutPrefix(e.Config.Config.Store.URL, "sqlite:")
+	if !ok {
+		return ""
+	}
+	return path
+}
 
 // sealing holds the master keys against every secret in the database.
 func (e *examination) sealing(ctx context.Context) (found []Finding) {
 	const check = "sealing key"
-	store, err := sqlite.OpenReadOnly(ctx, e.path())
+	if e.file() == "" {
+		return nil // a server that has started has held the key against the database
+	}
+	store, err := sqlite.OpenReadOnly(ctx, e.file())
 	if errors.Is(err, fs.ErrNotExist) {
 		return []Finding{good(check, "there is no database yet")}
 	}
@@ -52,13 +62,17 @@ const (
 
 // database looks at the file, its schema, its disk, and how long a write takes.
 func (e *examination) database(ctx context.Context) []Finding {
-	path := e.path()
-	found := []Finding{e.disk(filepath.Dir(path))}
+	var found []Finding
 	if e.diagnosis != nil && e.diagnosis.NotReady == "" {
 		took := e.diagnosis.StoreWrite.Std()
 		found = append(found, graded("durable write", took, slowWrite, badWrite, "the slowest of five took "+took.Round(10*time.Microsecond).String(),
 			"every answer waits for such a write: use a local disk with a write cache that survives a power cut, not a network file system"))
 	}
+	path := e.file()
+	if path == "" {
+		return found // disk, schema and settings are those of another server
+	}
+	found = append(found, e.disk(filepath.Dir(path)))
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return append(found, good("database file", "it is not there yet; the first start makes it"))

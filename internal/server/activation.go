@@ -42,7 +42,7 @@ func activated(getenv func(string) string, first int) (sockets, error) {
 		if i < len(names) {
 			name = names[i]
 		}
-		file := os.NewFile(uintptr(first+i), name) //nolint:gosec // a small number
+		file := os.NewFile(uintptr(first+i), name)
 		ln, err := net.FileListener(file)
 		err = errors.Join(err, file.Close()) // the listener has a descriptor of its own
 		if err != nil {

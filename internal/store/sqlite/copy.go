@@ -76,7 +76,7 @@ func (s *Store) roomForCopy() error {
 			need += info.Size()
 		}
 	}
-	if free < uint64(need) { //nolint:gosec // sizes of files
+	if free < uint64(need) {
 		return fmt.Errorf("copy database: %d bytes are free beside it and the copy may need %d: %w", free, need, authority.ErrNoRoom)
 	}
 	return nil

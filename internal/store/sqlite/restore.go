@@ -100,7 +100,7 @@ func duplicate(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	if err := removeDatabase(to); err != nil { // of a restore that was killed
 		return err
 	}
