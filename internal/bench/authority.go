@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -33,9 +34,9 @@ type authorityInfo struct {
 	BytesPerToken float64  // growth of the database per stored token
 }
 
-// serveAuthority runs the real server on the embedded store, durable as in
+// serveAuthority runs the real server on the embedded store or on PostgreSQL, durable as in
 // production, without rate limits being in the way of honest load.
-func serveAuthority(ctx context.Context, stored int) error {
+func serveAuthority(ctx context.Context, store string, stored int) error {
 	dir, err := os.MkdirTemp("", "jeton-bench-")
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func serveAuthority(ctx context.Context, stored int) error {
 	}
 	cfg := config.Default()
 	cfg.Issuer = "http://" + ln.Addr().String()
-	cfg.Store.URL = "sqlite:" + filepath.Join(dir, "jeton.db")
+	cfg.Store.URL = cmp.Or(store, "sqlite:"+filepath.Join(dir, "jeton.db"))
 	cfg.SealingKey = secret.New(base64.StdEncoding.EncodeToString(secret.Bytes(32)))
 	s, err := server.Open(ctx, cfg, server.Options{})
 	if err != nil {

@@ -29,6 +29,7 @@ func main() {
 		cell    = flag.Duration("cell", 3*time.Second, "time for one measurement")
 		callers = flag.String("callers", "1,16,64", "numbers of concurrent callers")
 		stored  = flag.Int("stored", 0, "internal: live tokens to store before the authority serves")
+		store   = flag.String("store", "", "`URL` of an empty PostgreSQL database (default: the embedded store)")
 		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
 		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half, stored, propagation")
 	)
@@ -40,9 +41,9 @@ func main() {
 	case "bare":
 		err = serveBare(ctx)
 	case "authority":
-		err = profiled(*profile, func() error { return serveAuthority(ctx, *stored) })
+		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *stored) })
 	default:
-		err = measure(ctx, *cell, *callers, *only, *profile)
+		err = measure(ctx, *cell, *callers, *only, *profile, *store)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -107,7 +108,7 @@ type row struct {
 	base    float64
 }
 
-func measure(ctx context.Context, cell time.Duration, callerList, only, profile string) error {
+func measure(ctx context.Context, cell time.Duration, callerList, only, profile, store string) error {
 	var counts []int
 	for text := range strings.SplitSeq(callerList, ",") {
 		n, err := strconv.Atoi(text)
@@ -123,7 +124,7 @@ func measure(ctx context.Context, cell time.Duration, callerList, only, profile 
 	}
 	defer stopBare()
 	var auth authorityInfo
-	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", profile)
+	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", profile, "-store", store)
 	if err != nil {
 		return err
 	}

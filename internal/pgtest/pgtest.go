@@ -148,6 +148,21 @@ func (s *Server) Resume() error {
 		return err
 	}
 	defer func() { _ = out.Close() }()
+	for deadline := time.Now().Add(patience); ; {
+		if err := s.begin(out); err != nil {
+			return err
+		}
+		err := s.answers(deadline)
+		// The processes of a server that was killed take a moment to notice, and a new
+		// one does not start beside them.
+		if !errors.Is(err, errEnded) || !strings.Contains(s.tail(), "is still in use") || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (s *Server) begin(out *os.File) error {
 	s.process = s.command("postgres", "-D", filepath.Join(s.dir, "data"))
 	s.process.Stdout, s.process.Stderr = out, out
 	if err := s.process.Start(); err != nil {
@@ -159,14 +174,21 @@ func (s *Server) Resume() error {
 		_ = process.Wait()
 		close(exited)
 	}()
-	for deadline := time.Now().Add(patience); ; {
+	return nil
+}
+
+var errEnded = errors.New("PostgreSQL ended")
+
+// answers waits until the server does.
+func (s *Server) answers(deadline time.Time) error {
+	for {
 		err := s.execute("SELECT 1")
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-exited:
-			return fmt.Errorf("PostgreSQL ended:\n%s", s.tail())
+		case <-s.exited:
+			return fmt.Errorf("%w:\n%s", errEnded, s.tail())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

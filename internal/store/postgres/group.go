@@ -46,6 +46,8 @@ type group[T any] struct {
 	store *Store
 	what  string
 	max   int // calls that may wait
+	batch int // calls in a commit at most
+	limit int // commits under way at most
 	// write makes a batch durable and says, in order, what became of each. An error
 	// is everybody's answer.
 	write func(ctx context.Context, conn *pgxpool.Conn, args []T) ([]error, error)
@@ -92,7 +94,7 @@ func (g *group[T]) enqueue(c *call[T]) error {
 		return authority.ErrBusy
 	}
 	g.queue = append(g.queue, c)
-	if g.flights < maxFlights {
+	if g.flights < g.limit {
 		g.flights++
 		g.work.Go(g.fly)
 	}
@@ -112,7 +114,7 @@ func (g *group[T]) take() (batch []*call[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := 0
-	for n < len(g.queue) && len(batch) < maxBatch {
+	for n < len(g.queue) && len(batch) < g.batch {
 		if c := g.queue[n]; c.state.CompareAndSwap(waiting, started) {
 			batch = append(batch, c)
 		}

@@ -113,10 +113,10 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		s.now = time.Now
 	}
 	s.registrations = &group[registration]{
-		store: s, what: "register token", max: orDefault(c.MaxQueue, DefaultMaxQueue), write: s.register,
+		store: s, what: "register token", max: orDefault(c.MaxQueue, DefaultMaxQueue), batch: maxBatch, limit: maxFlights, write: s.register,
 	}
 	s.consumptions = &group[[]use]{
-		store: s, what: "consume", max: orDefault(c.MaxQueue, DefaultMaxQueue), write: s.consume,
+		store: s, what: "consume", max: orDefault(c.MaxQueue, DefaultMaxQueue), batch: maxBatch, limit: maxFlights, write: s.consume,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

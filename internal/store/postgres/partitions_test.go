@@ -24,7 +24,7 @@ func hours(t *testing.T, s *Store, table string) []string {
 }
 
 // standingGrant makes a live grant, under which tokens can be issued.
-func standingGrant(t *testing.T, s *Store, now time.Time) secret.ID {
+func standingGrant(t testing.TB, s *Store, now time.Time) secret.ID {
 	t.Helper()
 	g := authority.Grant{
 		ID: secret.NewID(now), Type: standing, ClientID: "machine", CreatedAt: now, LastUsed: now,
