@@ -15,7 +15,7 @@ has_refresh, generation, salt, refresh_key, policy, rotated_at, steps, replays, 
 first_network, first_agent, last_network, last_agent, created_at, last_used, idle_until, expires_at, ended_at, end_reason, dpop_jkt,
 end_code`
 
-	sqlGrant = `SELECT ` + grantColumns + ` FROM grants WHERE id = $1`
+	sqlGrantsByID = `SELECT ` + grantColumns + ` FROM grants WHERE id = ANY($1)`
 
 	sqlGrants = `
 SELECT ` + grantColumns + ` FROM grants WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2`
@@ -35,6 +35,8 @@ ON CONFLICT DO NOTHING`
 	sqlStanding = `
 SELECT ` + grantColumns + ` FROM grants
 WHERE client_id = $1 AND type = 'client_credentials' AND ended_at IS NULL AND expires_at > $2 AND idle_until > $2`
+	sqlStandings = `
+SELECT ` + grantColumns + ` FROM grants WHERE client_id = ANY($1) AND type = 'client_credentials' AND ended_at IS NULL`
 	// An expired standing grant still holds the place of the next one.
 	sqlEndExpiredStanding = `
 UPDATE grants SET ended_at = $2, end_reason = 'expired', end_code = 'refresh_expired'
@@ -67,9 +69,13 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 	}
 	// Nearly always there is one, and then there is nothing to write.
 	now := millis(g.CreatedAt)
-	open, err := one(ctx, s, "open standing grant", scanGrant, sqlStanding, g.ClientID, now)
-	if err == nil || !errors.Is(err, authority.ErrNotFound) {
-		return open, err
+	found, err := s.standing.get(ctx, g.ClientID)
+	if err != nil {
+		return authority.Grant{}, err
+	}
+	open, there := found[g.ClientID]
+	if there && millis(open.ExpiresAt) > now && millis(open.IdleUntil) > now {
+		return open, nil
 	}
 	err = s.write(ctx, "open standing grant", func(t *tx) error {
 		open, err = oneOf(t, scanGrant, sqlStanding, g.ClientID, now)
@@ -96,7 +102,15 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 
 // Grant implements authority.GrantStore.
 func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error) {
-	return one(ctx, s, "grant", scanGrant, sqlGrant, id[:])
+	found, err := s.grants.get(ctx, id)
+	if err != nil {
+		return authority.Grant{}, err
+	}
+	g, there := found[id]
+	if !there {
+		return authority.Grant{}, fmt.Errorf("grant: %w", authority.ErrNotFound)
+	}
+	return g, nil
 }
 
 // Grants implements authority.GrantStore. Live means not ended: the caller asks

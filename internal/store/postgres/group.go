@@ -45,9 +45,10 @@ type call[T any] struct {
 type group[T any] struct {
 	store *Store
 	what  string
-	max   int // calls that may wait
-	batch int // calls in a commit at most
-	limit int // commits under way at most
+	max   int  // calls that may wait
+	batch int  // calls in a commit at most
+	limit int  // commits under way at most
+	reads bool // nothing is committed
 	// write makes a batch durable and says, in order, what became of each. An error
 	// is everybody's answer.
 	write func(ctx context.Context, conn *pgxpool.Conn, args []T) ([]error, error)
@@ -146,7 +147,7 @@ func (g *group[T]) commit(batch []*call[T]) {
 		}
 		close(c.done)
 	}
-	if on := g.store.onCommit; on != nil {
+	if on := g.store.onCommit; on != nil && !g.reads {
 		on(len(batch), time.Since(began))
 	}
 }

@@ -74,6 +74,9 @@ type Store struct {
 
 	registrations *group[registration]
 	consumptions  *group[[]use]
+	grants        lookups[secret.ID, authority.Grant]
+	standing      lookups[string, authority.Grant] // by client
+	tokens        lookups[secret.ID, authority.TokenState]
 
 	head      *head         // of the revocation log
 	events    *head         // of the event log; at least one ahead while events wait for their number
@@ -118,12 +121,18 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	s.consumptions = &group[[]use]{
 		store: s, what: "consume", max: orDefault(c.MaxQueue, DefaultMaxQueue), batch: maxBatch, limit: maxFlights, write: s.consume,
 	}
+	s.grants = newLookups(s, "grant", sqlGrantsByID, byteListAny, scanGrant, func(g authority.Grant) secret.ID { return g.ID })
+	s.standing = newLookups(s, "standing grant", sqlStandings, func(ids []string) any { return ids }, scanGrant, func(g authority.Grant) string { return g.ClientID })
+	s.tokens = newLookups(s, "tokens", sqlTokenStates, byteListAny, scanToken, func(v authority.TokenState) secret.ID { return v.ID })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.close = sync.OnceValue(func() error {
 		s.registrations.close()
 		s.consumptions.close()
+		s.grants.close()
+		s.standing.close()
+		s.tokens.close()
 		halt()
 		s.head.close()
 		s.events.close()

@@ -21,11 +21,6 @@ SELECT $1, $2, id, $4, $5 FROM grants
 WHERE id = $3 AND ended_at IS NULL AND expires_at > $6 AND idle_until > $6 AND ($7::bigint IS NULL OR generation = $7)
 ON CONFLICT DO NOTHING`
 
-	sqlTokenState = `
-SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, '')
-FROM tokens t LEFT JOIN grants g ON g.id = t.gid
-WHERE t.jti = $1`
-
 	sqlTokenStates = `
 SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, '')
 FROM tokens t LEFT JOIN grants g ON g.id = t.gid
@@ -37,22 +32,18 @@ WHERE t.jti = ANY($1)`
 // Tokens implements authority.Registry. A token whose grant was swept is as
 // dead as one whose grant ended.
 func (s *Store) Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]authority.TokenState, error) {
-	var found []authority.TokenState
-	var err error
-	switch len(ids) {
-	case 0:
+	if len(ids) == 0 {
 		return map[secret.ID]authority.TokenState{}, nil
-	case 1:
-		found, err = many(ctx, s, "tokens", scanToken, sqlTokenState, ids[0][:])
-	default:
-		found, err = many(ctx, s, "tokens", scanToken, sqlTokenStates, byteList(ids))
 	}
+	found, err := s.tokens.get(ctx, ids...)
 	if err != nil {
 		return nil, err
 	}
-	states := make(map[secret.ID]authority.TokenState, len(found))
-	for _, v := range found {
-		states[v.ID] = v
+	states := make(map[secret.ID]authority.TokenState, len(ids))
+	for _, id := range ids {
+		if v, there := found[id]; there {
+			states[id] = v
+		}
 	}
 	return states, nil
 }
@@ -91,6 +82,8 @@ func insertToken(t *tx, v authority.Token, grant secret.ID) error {
 	}
 	return nil
 }
+
+func byteListAny(ids []secret.ID) any { return byteList(ids) }
 
 func byteList(ids []secret.ID) [][]byte {
 	list := make([][]byte, len(ids))
