@@ -128,9 +128,9 @@ func testEventLogUnderLoad(w *world) {
 
 // delivery is a new one that is due now.
 func (w *world) delivery(lane, target string) authority.Delivery {
-	w.made++ // ids in the order in which they are made, all in one millisecond
+	made := w.made.Add(1) // ids in the order in which they are made, all in one millisecond
 	return authority.Delivery{
-		ID: secret.NewID(w.now.Add(time.Duration(w.made) * time.Microsecond)), Channel: "webhook", Target: target, Lane: lane, EventID: w.id(), EventType: authority.EventSignedIn,
+		ID: secret.NewID(w.now.Add(time.Duration(made) * time.Microsecond)), Channel: "webhook", Target: target, Lane: lane, EventID: w.id(), EventType: authority.EventSignedIn,
 		Body: []byte(`{"a":1}`), State: authority.DeliveryPending, NextAt: w.now, GiveUpAt: w.now.Add(72 * time.Hour), CreatedAt: w.now,
 	}
 }

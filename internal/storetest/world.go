@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type world struct {
 	*testing.T
 	store authority.Store
 	now   time.Time
-	made  int // deliveries
+	made  atomic.Int64 // deliveries
 }
 
 func (w *world) id() secret.ID { return secret.NewID(w.now) }
