@@ -5,6 +5,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -31,7 +32,7 @@ WHERE id = $1 AND version = $8`
 func (s *Store) CreateAccount(ctx context.Context, a authority.Account, e authority.Event) error {
 	return s.write(ctx, "create account", func(t *tx) error {
 		n, err := t.exec(sqlInsertAccount, a.ID[:], a.Login, a.Name, a.Email, a.EmailVerified, a.PasswordHash,
-			a.Disabled, a.Version, millis(a.CreatedAt), millis(a.UpdatedAt))
+			a.Disabled, a.Version, columns.Millis(a.CreatedAt), columns.Millis(a.UpdatedAt))
 		if err != nil {
 			return err
 		}
@@ -54,7 +55,7 @@ func (s *Store) AccountByLogin(ctx context.Context, login string) (authority.Acc
 
 // Accounts implements authority.AccountStore.
 func (s *Store) Accounts(ctx context.Context, p authority.Page) ([]authority.Account, error) {
-	return many(ctx, s, "accounts", scanAccount, sqlAccounts, p.After, pageLimit(p))
+	return many(ctx, s, "accounts", scanAccount, sqlAccounts, p.After, columns.PageLimit(p))
 }
 
 // UpdateAccount implements authority.AccountStore.
@@ -69,7 +70,7 @@ func (s *Store) UpdateAccount(ctx context.Context, a authority.Account, e author
 
 func updateAccount(t *tx, a authority.Account) error {
 	n, err := t.exec(sqlUpdateAccount, a.ID[:], a.Login, a.Name, a.Email, a.EmailVerified, a.PasswordHash,
-		a.Disabled, a.Version, millis(a.UpdatedAt))
+		a.Disabled, a.Version, columns.Millis(a.UpdatedAt))
 	if err != nil {
 		return err
 	}
@@ -79,9 +80,9 @@ func updateAccount(t *tx, a authority.Account) error {
 	return nil
 }
 
-func scanAccount(r row) (authority.Account, error) {
+func scanAccount(r columns.Row) (authority.Account, error) {
 	var a authority.Account
-	err := r.Scan((*idColumn)(&a.ID), &a.Login, &a.Name, &a.Email, &a.EmailVerified, &a.PasswordHash,
-		&a.Disabled, &a.Version, (*timeColumn)(&a.CreatedAt), (*timeColumn)(&a.UpdatedAt))
+	err := r.Scan((*columns.ID)(&a.ID), &a.Login, &a.Name, &a.Email, &a.EmailVerified, &a.PasswordHash,
+		&a.Disabled, &a.Version, (*columns.Time)(&a.CreatedAt), (*columns.Time)(&a.UpdatedAt))
 	return a, err
 }

@@ -2,11 +2,9 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -51,7 +49,7 @@ SET client_id = excluded.client_id, name = excluded.name, scope = excluded.scope
 // CreateClient implements authority.ClientStore.
 func (s *Store) CreateClient(ctx context.Context, c authority.Client, e authority.Event) error {
 	return s.write(ctx, "create client", func(t *tx) error {
-		n, err := t.exec(sqlInsertClient, append(clientValues(c), c.Version, millis(c.CreatedAt), millis(c.UpdatedAt), policyText(c.Mint), c.DPoPBound, string(c.IP), c.IPRefresh,
+		n, err := t.exec(sqlInsertClient, append(clientValues(c), c.Version, columns.Millis(c.CreatedAt), columns.Millis(c.UpdatedAt), columns.MintPolicyText(c.Mint), c.DPoPBound, string(c.IP), c.IPRefresh,
 			c.BackchannelLogoutURI, c.BackchannelLogoutSessionRequired)...)
 		if err != nil {
 			return err
@@ -70,7 +68,7 @@ func (s *Store) Client(ctx context.Context, id string) (authority.Client, error)
 
 // Clients implements authority.ClientStore.
 func (s *Store) Clients(ctx context.Context, p authority.Page) ([]authority.Client, error) {
-	return many(ctx, s, "clients", scanClient, sqlClients, p.After, pageLimit(p))
+	return many(ctx, s, "clients", scanClient, sqlClients, p.After, columns.PageLimit(p))
 }
 
 // UpdateClient implements authority.ClientStore.
@@ -84,7 +82,7 @@ func (s *Store) UpdateClient(ctx context.Context, c authority.Client, e authorit
 }
 
 func updateClient(t *tx, c authority.Client) error {
-	n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, millis(c.UpdatedAt), policyText(c.Mint), c.DPoPBound, string(c.IP), c.IPRefresh,
+	n, err := t.exec(sqlUpdateClient, append(clientValues(c), c.Version, columns.Millis(c.UpdatedAt), columns.MintPolicyText(c.Mint), c.DPoPBound, string(c.IP), c.IPRefresh,
 		c.BackchannelLogoutURI, c.BackchannelLogoutSessionRequired)...)
 	if err != nil {
 		return err
@@ -98,7 +96,7 @@ func updateClient(t *tx, c authority.Client) error {
 // PutResource implements authority.ClientStore.
 func (s *Store) PutResource(ctx context.Context, r authority.Resource, e authority.Event) error {
 	return s.write(ctx, "put resource", func(t *tx) error {
-		_, err := t.exec(sqlPutResource, r.Audience, r.ClientID, r.Name, list(r.Scope), millis(r.CreatedAt), r.Ring)
+		_, err := t.exec(sqlPutResource, r.Audience, r.ClientID, r.Name, columns.List(r.Scope), columns.Millis(r.CreatedAt), r.Ring)
 		if err != nil {
 			return err
 		}
@@ -138,73 +136,34 @@ func (s *Store) DeleteResource(ctx context.Context, audience string, e authority
 // clientValues are the columns up to disabled.
 func clientValues(c authority.Client) []any {
 	return []any{
-		c.ID, c.Name, c.AuthMethod, secretsText(c.Secrets), list(c.GrantTypes), list(c.RedirectURIs),
-		list(c.PostLogoutRedirectURIs), list(c.Scope), c.Audience, c.FirstParty, c.Native,
+		c.ID, c.Name, c.AuthMethod, columns.SecretsText(c.Secrets), columns.List(c.GrantTypes), columns.List(c.RedirectURIs),
+		columns.List(c.PostLogoutRedirectURIs), columns.List(c.Scope), c.Audience, c.FirstParty, c.Native,
 		c.WithoutPKCE, c.IDTokenAlg, c.AccessLifetime.Milliseconds(), c.RefreshIdle.Milliseconds(),
 		c.RefreshAbsolute.Milliseconds(), string(c.RefreshPolicy), c.RevokeShared, c.Disabled,
 	}
 }
 
-func scanClient(r row) (authority.Client, error) {
+func scanClient(r columns.Row) (authority.Client, error) {
 	var c authority.Client
 	var secrets, policy string
-	err := r.Scan(&c.ID, &c.Name, &c.AuthMethod, &secrets, (*listColumn)(&c.GrantTypes), (*listColumn)(&c.RedirectURIs),
-		(*listColumn)(&c.PostLogoutRedirectURIs), (*listColumn)(&c.Scope), &c.Audience, &c.FirstParty, &c.Native,
-		&c.WithoutPKCE, &c.IDTokenAlg, (*durationColumn)(&c.AccessLifetime), (*durationColumn)(&c.RefreshIdle),
-		(*durationColumn)(&c.RefreshAbsolute), (*string)(&c.RefreshPolicy), &c.RevokeShared, &c.Disabled, &c.Version,
-		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.UpdatedAt), &policy, &c.DPoPBound, (*string)(&c.IP), &c.IPRefresh,
+	err := r.Scan(&c.ID, &c.Name, &c.AuthMethod, &secrets, (*columns.Strings)(&c.GrantTypes), (*columns.Strings)(&c.RedirectURIs),
+		(*columns.Strings)(&c.PostLogoutRedirectURIs), (*columns.Strings)(&c.Scope), &c.Audience, &c.FirstParty, &c.Native,
+		&c.WithoutPKCE, &c.IDTokenAlg, (*columns.Duration)(&c.AccessLifetime), (*columns.Duration)(&c.RefreshIdle),
+		(*columns.Duration)(&c.RefreshAbsolute), (*string)(&c.RefreshPolicy), &c.RevokeShared, &c.Disabled, &c.Version,
+		(*columns.Time)(&c.CreatedAt), (*columns.Time)(&c.UpdatedAt), &policy, &c.DPoPBound, (*string)(&c.IP), &c.IPRefresh,
 		&c.BackchannelLogoutURI, &c.BackchannelLogoutSessionRequired)
 	if err != nil {
 		return authority.Client{}, err
 	}
-	if c.Mint, err = parsePolicy(policy); err != nil {
+	if c.Mint, err = columns.ParseMintPolicy(policy); err != nil {
 		return authority.Client{}, err
 	}
-	c.Secrets, err = parseSecrets(secrets)
+	c.Secrets, err = columns.ParseSecrets(secrets)
 	return c, err
 }
 
-func scanResource(r row) (authority.Resource, error) {
+func scanResource(r columns.Row) (authority.Resource, error) {
 	var v authority.Resource
-	err := r.Scan(&v.Audience, &v.ClientID, &v.Name, (*listColumn)(&v.Scope), (*timeColumn)(&v.CreatedAt), &v.Ring)
+	err := r.Scan(&v.Audience, &v.ClientID, &v.Name, (*columns.Strings)(&v.Scope), (*columns.Time)(&v.CreatedAt), &v.Ring)
 	return v, err
-}
-
-// storedSecret is the JSON shape of a client secret's digest.
-type storedSecret struct {
-	Digest    []byte `json:"digest"`
-	CreatedAt int64  `json:"created_at"`
-	ExpiresAt int64  `json:"expires_at,omitempty"` // absent: until it is rotated out
-}
-
-func secretsText(secrets []authority.ClientSecret) string {
-	stored := make([]storedSecret, len(secrets))
-	for i, c := range secrets {
-		stored[i] = storedSecret{Digest: c.Digest[:], CreatedAt: millis(c.CreatedAt)}
-		if !c.ExpiresAt.IsZero() {
-			stored[i].ExpiresAt = millis(c.ExpiresAt)
-		}
-	}
-	text, _ := json.Marshal(stored) // bytes and numbers always marshal
-	return string(text)
-}
-
-func parseSecrets(text string) ([]authority.ClientSecret, error) {
-	var stored []storedSecret
-	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return nil, fmt.Errorf("client secrets: %w", err)
-	}
-	var secrets []authority.ClientSecret
-	for _, v := range stored {
-		var c authority.ClientSecret
-		if err := bytesColumn(c.Digest[:]).Scan(v.Digest); err != nil {
-			return nil, fmt.Errorf("client secrets: %w", err)
-		}
-		c.CreatedAt = time.UnixMilli(v.CreatedAt).UTC()
-		if v.ExpiresAt != 0 {
-			c.ExpiresAt = time.UnixMilli(v.ExpiresAt).UTC()
-		}
-		secrets = append(secrets, c)
-	}
-	return secrets, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -32,13 +33,13 @@ func (s *Store) Consents(ctx context.Context, account secret.ID) ([]authority.Co
 }
 
 func putConsent(t *tx, c authority.Consent) error {
-	_, err := t.exec(sqlPutConsent, c.AccountID[:], c.ClientID, list(c.Scope), millis(c.CreatedAt), millis(c.UpdatedAt))
+	_, err := t.exec(sqlPutConsent, c.AccountID[:], c.ClientID, columns.List(c.Scope), columns.Millis(c.CreatedAt), columns.Millis(c.UpdatedAt))
 	return err
 }
 
-func scanConsent(r row) (authority.Consent, error) {
+func scanConsent(r columns.Row) (authority.Consent, error) {
 	var c authority.Consent
-	err := r.Scan((*idColumn)(&c.AccountID), &c.ClientID, (*listColumn)(&c.Scope),
-		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.UpdatedAt))
+	err := r.Scan((*columns.ID)(&c.AccountID), &c.ClientID, (*columns.Strings)(&c.Scope),
+		(*columns.Time)(&c.CreatedAt), (*columns.Time)(&c.UpdatedAt))
 	return c, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -72,7 +73,7 @@ var errTargetAlone = errors.New("a target is one of a channel")
 
 func insertDelivery(t *tx, d authority.Delivery) error {
 	_, err := t.exec(sqlInsertDelivery, d.ID[:], d.Channel, d.Target, d.Lane, d.EventID[:], string(d.EventType),
-		some(d.Body), some(d.Sealed), millis(d.NextAt), millis(d.GiveUpAt), millis(d.CreatedAt))
+		some(d.Body), some(d.Sealed), columns.Millis(d.NextAt), columns.Millis(d.GiveUpAt), columns.Millis(d.CreatedAt))
 	return err
 }
 
@@ -86,9 +87,9 @@ func some(b []byte) []byte {
 
 // Lanes implements authority.DeliveryStore.
 func (s *Store) Lanes(ctx context.Context, limit int) ([]authority.Lane, error) {
-	lanes, err := many(ctx, s, "lanes", func(r row) (authority.Lane, error) {
+	lanes, err := many(ctx, s, "lanes", func(r columns.Row) (authority.Lane, error) {
 		var l authority.Lane
-		err := r.Scan(&l.Name, (*timeColumn)(&l.Due))
+		err := r.Scan(&l.Name, (*columns.Time)(&l.Due))
 		return l, err
 	}, sqlLanes)
 	slices.SortStableFunc(lanes, func(a, b authority.Lane) int { return a.Due.Compare(b.Due) })
@@ -97,7 +98,7 @@ func (s *Store) Lanes(ctx context.Context, limit int) ([]authority.Lane, error) 
 
 // ClaimDeliveries implements authority.DeliveryStore.
 func (s *Store) ClaimDeliveries(ctx context.Context, lane string, claim secret.ID, now, lease time.Time, limit int) ([]authority.Delivery, error) {
-	claimed, err := single(ctx, s, "claim deliveries", scanDelivery, sqlClaim, lane, millis(now), claim[:], millis(lease), limit)
+	claimed, err := single(ctx, s, "claim deliveries", scanDelivery, sqlClaim, lane, columns.Millis(now), claim[:], columns.Millis(lease), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (s *Store) FinishDelivery(ctx context.Context, a authority.Attempt, e *auth
 		if a.State != authority.DeliveryPending {
 			next = a.DoneAt
 		}
-		n, err := t.exec(sqlFinish, a.ID[:], a.Claim[:], string(a.State), millis(next), endMillis(a.DoneAt), endMillis(a.Keep), a.Error)
+		n, err := t.exec(sqlFinish, a.ID[:], a.Claim[:], string(a.State), columns.Millis(next), columns.EndMillis(a.DoneAt), columns.EndMillis(a.Keep), a.Error)
 		if err != nil {
 			return err
 		}
@@ -130,7 +131,7 @@ func (s *Store) FinishDelivery(ctx context.Context, a authority.Attempt, e *auth
 // that attempt ends is not recorded, and another follows.
 func (s *Store) RetryDelivery(ctx context.Context, id secret.ID, now, giveUp time.Time, e authority.Event) error {
 	return s.write(ctx, "retry delivery", func(t *tx) error {
-		changed, err := t.ids(sqlRetry, id[:], millis(now), millis(giveUp))
+		changed, err := t.ids(sqlRetry, id[:], columns.Millis(now), columns.Millis(giveUp))
 		if err != nil {
 			return err
 		}
@@ -151,11 +152,11 @@ func (s *Store) Delivery(ctx context.Context, id secret.ID) (authority.Delivery,
 
 // Deliveries implements authority.DeliveryStore.
 func (s *Store) Deliveries(ctx context.Context, f authority.DeliveryFilter, p authority.Page) ([]authority.Delivery, error) {
-	before, err := pageID(p, lastID)
+	before, err := columns.PageID(p, columns.LastID)
 	if err != nil {
 		return nil, err
 	}
-	text, args := sqlDeliveries, []any{before[:], pageLimit(p), orAny(f.Channel)}
+	text, args := sqlDeliveries, []any{before[:], columns.PageLimit(p), orAny(f.Channel)}
 	switch {
 	case f.Target != "" && f.Channel == "":
 		return nil, errTargetAlone
@@ -171,10 +172,10 @@ func (s *Store) Deliveries(ctx context.Context, f authority.DeliveryFilter, p au
 
 // DeliveryStats implements authority.DeliveryStore.
 func (s *Store) DeliveryStats(ctx context.Context) (authority.DeliveryStats, error) {
-	return one(ctx, s, "delivery statistics", func(r row) (authority.DeliveryStats, error) {
+	return one(ctx, s, "delivery statistics", func(r columns.Row) (authority.DeliveryStats, error) {
 		var stats authority.DeliveryStats
 		var oldest secret.ID
-		err := r.Scan(&stats.Pending, (*idColumn)(&oldest))
+		err := r.Scan(&stats.Pending, (*columns.ID)(&oldest))
 		if !oldest.IsZero() {
 			stats.Oldest = oldest.Time()
 		}
@@ -183,14 +184,14 @@ func (s *Store) DeliveryStats(ctx context.Context) (authority.DeliveryStats, err
 }
 
 func sweepDeliveries(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepDeliveries, millis(now), limit)
+	removed, err = t.exec(sqlSweepDeliveries, columns.Millis(now), limit)
 	return removed, 0, err
 }
 
-func scanDelivery(r row) (authority.Delivery, error) {
+func scanDelivery(r columns.Row) (authority.Delivery, error) {
 	var d authority.Delivery
-	err := r.Scan((*idColumn)(&d.ID), &d.Channel, &d.Target, &d.Lane, (*idColumn)(&d.EventID), (*string)(&d.EventType), &d.Body,
-		&d.Sealed, (*string)(&d.State), &d.Attempts, (*timeColumn)(&d.NextAt), (*timeColumn)(&d.GiveUpAt),
-		(*idColumn)(&d.Claim), &d.LastError, (*timeColumn)(&d.CreatedAt), (*timeColumn)(&d.DoneAt))
+	err := r.Scan((*columns.ID)(&d.ID), &d.Channel, &d.Target, &d.Lane, (*columns.ID)(&d.EventID), (*string)(&d.EventType), &d.Body,
+		&d.Sealed, (*string)(&d.State), &d.Attempts, (*columns.Time)(&d.NextAt), (*columns.Time)(&d.GiveUpAt),
+		(*columns.ID)(&d.Claim), &d.LastError, (*columns.Time)(&d.CreatedAt), (*columns.Time)(&d.DoneAt))
 	return d, err
 }

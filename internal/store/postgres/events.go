@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -49,7 +50,7 @@ func (s *Store) AppendEvent(ctx context.Context, e authority.Event) error {
 
 // Events implements authority.EventStore.
 func (s *Store) Events(ctx context.Context, f authority.EventFilter, p authority.Page) ([]authority.Event, error) {
-	before, err := pageID(p, lastID)
+	before, err := columns.PageID(p, columns.LastID)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (s *Store) Events(ctx context.Context, f authority.EventFilter, p authority
 	if f.Since.UnixMilli() > 0 {
 		since = secret.FirstID(f.Since)
 	}
-	text, args := sqlEvents, []any{before[:], since[:], pageLimit(p)}
+	text, args := sqlEvents, []any{before[:], since[:], columns.PageLimit(p)}
 	switch {
 	case !f.AccountID.IsZero():
 		text, args = sqlEventsOfAccount, append(args, f.AccountID[:], orAny(f.ClientID), orAny(string(f.Type)))
@@ -87,8 +88,8 @@ func insertEvent(t *tx, e authority.Event) error {
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(sqlInsertEvent, e.ID[:], string(e.Type), e.Actor.Kind, e.Actor.ID, blob(e.AccountID), e.ClientID,
-		blob(e.SessionID), blob(e.GrantID), blob(e.TokenID), e.Context.Network, e.Context.UserAgent, e.Reason, string(data))
+	n, err := t.exec(sqlInsertEvent, e.ID[:], string(e.Type), e.Actor.Kind, e.Actor.ID, columns.Blob(e.AccountID), e.ClientID,
+		columns.Blob(e.SessionID), columns.Blob(e.GrantID), columns.Blob(e.TokenID), e.Context.Network, e.Context.UserAgent, e.Reason, string(data))
 	if err != nil {
 		return err
 	}
@@ -100,11 +101,11 @@ func insertEvent(t *tx, e authority.Event) error {
 	return err
 }
 
-func scanEvent(r row) (authority.Event, error) {
+func scanEvent(r columns.Row) (authority.Event, error) {
 	var e authority.Event
 	var data string
-	err := r.Scan((*idColumn)(&e.ID), (*string)(&e.Type), &e.Actor.Kind, &e.Actor.ID, (*idColumn)(&e.AccountID),
-		&e.ClientID, (*idColumn)(&e.SessionID), (*idColumn)(&e.GrantID), (*idColumn)(&e.TokenID),
+	err := r.Scan((*columns.ID)(&e.ID), (*string)(&e.Type), &e.Actor.Kind, &e.Actor.ID, (*columns.ID)(&e.AccountID),
+		&e.ClientID, (*columns.ID)(&e.SessionID), (*columns.ID)(&e.GrantID), (*columns.ID)(&e.TokenID),
 		&e.Context.Network, &e.Context.UserAgent, &e.Reason, &data)
 	if err != nil {
 		return authority.Event{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -68,13 +69,13 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 		return authority.Grant{}, fmt.Errorf("open standing grant: %w", errNotStanding)
 	}
 	// Nearly always there is one, and then there is nothing to write.
-	now := millis(g.CreatedAt)
+	now := columns.Millis(g.CreatedAt)
 	found, err := s.standing.get(ctx, g.ClientID)
 	if err != nil {
 		return authority.Grant{}, err
 	}
 	open, there := found[g.ClientID]
-	if there && millis(open.ExpiresAt) > now && millis(open.IdleUntil) > now {
+	if there && columns.Millis(open.ExpiresAt) > now && columns.Millis(open.IdleUntil) > now {
 		return open, nil
 	}
 	err = s.write(ctx, "open standing grant", func(t *tx) error {
@@ -116,11 +117,11 @@ func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error
 // Grants implements authority.GrantStore. Live means not ended: the caller asks
 // Grant.Live about expiry.
 func (s *Store) Grants(ctx context.Context, account secret.ID, client string, p authority.Page) ([]authority.Grant, error) {
-	after, err := pageID(p, secret.ID{})
+	after, err := columns.PageID(p, secret.ID{})
 	if err != nil {
 		return nil, err
 	}
-	limit := pageLimit(p)
+	limit := columns.PageLimit(p)
 	switch {
 	case !account.IsZero() && client != "":
 		return many(ctx, s, "grants", scanGrant, sqlGrantsOfPair, account[:], client, after[:], limit)
@@ -136,15 +137,15 @@ func (s *Store) Grants(ctx context.Context, account secret.ID, client string, p 
 // Rotate implements authority.GrantStore.
 func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 	if r.Event == nil {
-		return s.registrations.do(ctx, registration{token: r.Token, grant: r.Grant, generation: &r.From, now: millis(r.Now), rotation: &r})
+		return s.registrations.do(ctx, registration{token: r.Token, grant: r.Grant, generation: &r.From, now: columns.Millis(r.Now), rotation: &r})
 	}
 	return s.write(ctx, "rotate refresh token", func(t *tx) error {
 		// The insert carries the conditions, so that a refusal has changed nothing.
-		if err := issueToken(t, r.Token, r.Grant, &r.From, millis(r.Now)); err != nil {
+		if err := issueToken(t, r.Token, r.Grant, &r.From, columns.Millis(r.Now)); err != nil {
 			return err
 		}
-		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
-			r.Last.Network, r.Last.UserAgent, timesText(r.Steps), r.KeyThumbprint)
+		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, columns.Millis(r.Now), columns.Millis(r.IdleUntil),
+			r.Last.Network, r.Last.UserAgent, columns.TimesText(r.Steps), r.KeyThumbprint)
 		if err != nil {
 			return err
 		}
@@ -156,14 +157,14 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 	if i.Touch == nil || i.Touch.Event == nil {
 		return s.registrations.do(ctx, registration{
-			token: i.Token, grant: i.Token.GrantID, generation: i.IfGeneration, now: millis(i.Now), touch: i.Touch,
+			token: i.Token, grant: i.Token.GrantID, generation: i.IfGeneration, now: columns.Millis(i.Now), touch: i.Touch,
 		})
 	}
 	return s.write(ctx, "issue token", func(t *tx) error {
-		if err := issueToken(t, i.Token, i.Token.GrantID, i.IfGeneration, millis(i.Now)); err != nil {
+		if err := issueToken(t, i.Token, i.Token.GrantID, i.IfGeneration, columns.Millis(i.Now)); err != nil {
 			return err
 		}
-		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], millis(i.Now), millis(i.Touch.IdleUntil),
+		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], columns.Millis(i.Now), columns.Millis(i.Touch.IdleUntil),
 			i.Touch.Last.Network, i.Touch.Last.UserAgent, i.Touch.Replays, int64(i.Touch.ReplayGeneration))
 		if err != nil {
 			return err
@@ -174,13 +175,13 @@ func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 
 // insertGrant stores a grant made in a session, which may be none.
 func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
-	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, blob(g.AccountID), blob(g.SessionID), list(g.Scope),
-		list(g.Audience), millis(g.AuthTime), g.ACR, list(g.AMR), g.Nonce, g.HasRefresh, int64(g.Generation),
-		g.Salt[:], g.RefreshKey, string(g.Policy), millis(g.RotatedAt), timesText(g.Steps),
+	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, columns.Blob(g.AccountID), columns.Blob(g.SessionID), columns.List(g.Scope),
+		columns.List(g.Audience), columns.Millis(g.AuthTime), g.ACR, columns.List(g.AMR), g.Nonce, g.HasRefresh, int64(g.Generation),
+		g.Salt[:], g.RefreshKey, string(g.Policy), columns.Millis(g.RotatedAt), columns.TimesText(g.Steps),
 		g.Replays, int64(g.ReplayGeneration), g.Stale,
-		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, millis(g.CreatedAt), millis(g.LastUsed),
-		millis(g.IdleUntil), millis(g.ExpiresAt), endMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
-		blob(madeIn), sweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
+		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, columns.Millis(g.CreatedAt), columns.Millis(g.LastUsed),
+		columns.Millis(g.IdleUntil), columns.Millis(g.ExpiresAt), columns.EndMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
+		columns.Blob(madeIn), columns.SweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
 	if err != nil {
 		return err
 	}
@@ -190,13 +191,13 @@ func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
 	return nil
 }
 
-func scanGrant(r row) (authority.Grant, error) {
+func scanGrant(r columns.Row) (authority.Grant, error) {
 	var g authority.Grant
-	err := r.Scan((*idColumn)(&g.ID), &g.Type, &g.ClientID, (*idColumn)(&g.AccountID), (*idColumn)(&g.SessionID),
-		(*listColumn)(&g.Scope), (*listColumn)(&g.Audience), (*timeColumn)(&g.AuthTime), &g.ACR, (*listColumn)(&g.AMR),
-		&g.Nonce, &g.HasRefresh, &g.Generation, bytesColumn(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
-		(*timeColumn)(&g.RotatedAt), (*timesColumn)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
-		&g.Last.Network, &g.Last.UserAgent, (*timeColumn)(&g.CreatedAt), (*timeColumn)(&g.LastUsed),
-		(*timeColumn)(&g.IdleUntil), (*timeColumn)(&g.ExpiresAt), (*timeColumn)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
+	err := r.Scan((*columns.ID)(&g.ID), &g.Type, &g.ClientID, (*columns.ID)(&g.AccountID), (*columns.ID)(&g.SessionID),
+		(*columns.Strings)(&g.Scope), (*columns.Strings)(&g.Audience), (*columns.Time)(&g.AuthTime), &g.ACR, (*columns.Strings)(&g.AMR),
+		&g.Nonce, &g.HasRefresh, &g.Generation, columns.Bytes(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
+		(*columns.Time)(&g.RotatedAt), (*columns.Times)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
+		&g.Last.Network, &g.Last.UserAgent, (*columns.Time)(&g.CreatedAt), (*columns.Time)(&g.LastUsed),
+		(*columns.Time)(&g.IdleUntil), (*columns.Time)(&g.ExpiresAt), (*columns.Time)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
 	return g, err
 }

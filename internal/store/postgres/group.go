@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 const (
@@ -90,7 +91,7 @@ func (g *group[T]) enqueue(c *call[T]) error {
 	defer g.mu.Unlock()
 	switch {
 	case g.closed:
-		return errClosed
+		return head.ErrClosed
 	case len(g.queue) >= g.max:
 		return authority.ErrBusy
 	}

@@ -65,10 +65,10 @@ func (s *Store) look(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, sqlEnds).Scan(&log, &events, &more); err != nil {
 		return err
 	}
-	s.head.advance(log)
+	s.head.Advance(log)
 	if more {
 		events++ // at least; EventLog gives the number
 	}
-	s.events.advance(events)
+	s.events.Advance(events)
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // lookup is one caller's question for rows by their keys. The answer may hold more
@@ -20,7 +22,7 @@ type lookups[K comparable, V any] struct {
 }
 
 // newLookups asks with a statement whose one parameter is a list of keys.
-func newLookups[K comparable, V any](s *Store, what, text string, list func([]K) any, scan func(row) (V, error), key func(V) K) lookups[K, V] {
+func newLookups[K comparable, V any](s *Store, what, text string, list func([]K) any, scan func(columns.Row) (V, error), key func(V) K) lookups[K, V] {
 	read := func(ctx context.Context, conn *pgxpool.Conn, batch []*lookup[K, V]) ([]error, error) {
 		var keys []K
 		for _, l := range batch {

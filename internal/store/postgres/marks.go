@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -33,8 +34,8 @@ const forever = int64(1) << 62
 
 // NetworkKey implements authority.ContextStore.
 func (s *Store) NetworkKey(ctx context.Context) ([32]byte, error) {
-	return one(ctx, s, "network key", func(r row) (key [32]byte, err error) {
-		return key, r.Scan(bytesColumn(key[:]))
+	return one(ctx, s, "network key", func(r columns.Row) (key [32]byte, err error) {
+		return key, r.Scan(columns.Bytes(key[:]))
 	}, sqlNetworkKey)
 }
 
@@ -46,15 +47,15 @@ type mark struct {
 
 // Marks implements authority.ContextStore.
 func (s *Store) Marks(ctx context.Context, account secret.ID, now time.Time) (map[authority.Mark]time.Time, bool, error) {
-	rows, err := many(ctx, s, "marks", func(r row) (m mark, err error) {
-		return m, r.Scan(bytesColumn(m.mark[:]), &m.until)
+	rows, err := many(ctx, s, "marks", func(r columns.Row) (m mark, err error) {
+		return m, r.Scan(columns.Bytes(m.mark[:]), &m.until)
 	}, sqlMarks, account[:])
 	if err != nil {
 		return nil, false, err
 	}
 	marks := make(map[authority.Mark]time.Time, len(rows))
 	for _, m := range rows {
-		if m.mark != signedIn && m.until > millis(now) {
+		if m.mark != signedIn && m.until > columns.Millis(now) {
 			marks[m.mark] = time.UnixMilli(m.until).UTC()
 		}
 	}
@@ -71,7 +72,7 @@ func (s *Store) KeepMarks(ctx context.Context, account secret.ID, marks []author
 			if m == signedIn {
 				return fmt.Errorf("a mark is zero: %w", authority.ErrConflict)
 			}
-			if _, err := t.exec(sqlKeepMark, account[:], m[:], millis(until)); err != nil {
+			if _, err := t.exec(sqlKeepMark, account[:], m[:], columns.Millis(until)); err != nil {
 				return err
 			}
 		}
@@ -83,6 +84,6 @@ func (s *Store) KeepMarks(ctx context.Context, account secret.ID, marks []author
 }
 
 func sweepMarks(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepMarks, millis(now), limit)
+	removed, err = t.exec(sqlSweepMarks, columns.Millis(now), limit)
 	return removed, 0, err
 }

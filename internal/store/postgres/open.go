@@ -21,6 +21,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 // Defaults of Config.
@@ -35,8 +36,6 @@ const (
 	idleInTxTimeout  = 10 * time.Second
 	connectTimeout   = 5 * time.Second
 )
-
-var errClosed = errors.New("store is closed")
 
 // Config says where the database is and how the store reports on itself.
 type Config struct {
@@ -78,8 +77,8 @@ type Store struct {
 	standing      lookups[string, authority.Grant] // by client
 	tokens        lookups[secret.ID, authority.TokenState]
 
-	head      *head         // of the revocation log
-	events    *head         // of the event log; at least one ahead while events wait for their number
+	head      *head.Head    // of the revocation log
+	events    *head.Head    // of the event log; at least one ahead while events wait for their number
 	appending chan struct{} // holds one token while a call of this node adds to the log
 
 	now   func() time.Time
@@ -110,7 +109,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	closing, halt := context.WithCancel(context.Background())
-	s := &Store{pool: pool, log: c.Logger, closing: closing, head: newHead(0), events: newHead(0), appending: make(chan struct{}, 1), onCommit: c.OnCommit,
+	s := &Store{pool: pool, log: c.Logger, closing: closing, head: head.New(0), events: head.New(0), appending: make(chan struct{}, 1), onCommit: c.OnCommit,
 		now: c.Now, alive: make(map[time.Time]time.Time)}
 	if s.now == nil {
 		s.now = time.Now
@@ -134,8 +133,8 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		s.standing.close()
 		s.tokens.close()
 		halt()
-		s.head.close()
-		s.events.close()
+		s.head.Close()
+		s.events.Close()
 		s.work.Wait()
 		pool.Close()
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -50,7 +51,7 @@ func (s *Store) EventLog(ctx context.Context, after uint64, limit int) ([]author
 	if err := s.number(ctx); err != nil {
 		return nil, err
 	}
-	return many(ctx, s, "event log", func(r row) (authority.LoggedEvent, error) {
+	return many(ctx, s, "event log", func(r columns.Row) (authority.LoggedEvent, error) {
 		var e authority.LoggedEvent
 		var err error
 		e.Event, err = scanEvent(prefixed{r, &e.Seq})
@@ -82,21 +83,21 @@ const numberedAtOnce = 1000
 
 // prefixed is a row whose first column goes elsewhere.
 type prefixed struct {
-	row
+	columns.Row
 	first any
 }
 
-func (p prefixed) Scan(dest ...any) error { return p.row.Scan(append([]any{p.first}, dest...)...) }
+func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append([]any{p.first}, dest...)...) }
 
 // WaitEvents implements authority.EventLog.
-func (s *Store) WaitEvents(ctx context.Context, after uint64) error { return s.events.wait(ctx, after) }
+func (s *Store) WaitEvents(ctx context.Context, after uint64) error { return s.events.Wait(ctx, after) }
 
 // OutboxCursor implements authority.EventLog.
 func (s *Store) OutboxCursor(ctx context.Context) (uint64, error) {
 	return one(ctx, s, "outbox cursor", scanNumber, sqlOutboxCursor)
 }
 
-func scanNumber(r row) (uint64, error) {
+func scanNumber(r columns.Row) (uint64, error) {
 	var n uint64
 	err := r.Scan(&n)
 	return n, err
@@ -123,9 +124,9 @@ func (s *Store) Enqueue(ctx context.Context, from, to uint64, ds []authority.Del
 
 // SessionsEndedBy implements authority.LogoutStore.
 func (s *Store) SessionsEndedBy(ctx context.Context, event secret.ID) ([]authority.ClientSession, error) {
-	return many(ctx, s, "clients of ended sessions", func(r row) (authority.ClientSession, error) {
+	return many(ctx, s, "clients of ended sessions", func(r columns.Row) (authority.ClientSession, error) {
 		var c authority.ClientSession
-		err := r.Scan(&c.ClientID, (*idColumn)(&c.AccountID), (*idColumn)(&c.SessionID))
+		err := r.Scan(&c.ClientID, (*columns.ID)(&c.AccountID), (*columns.ID)(&c.SessionID))
 		return c, err
 	}, sqlEndedBy, event[:])
 }

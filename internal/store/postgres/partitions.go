@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // The registry and the uses of counted tokens are partitioned by the hour of the
@@ -89,7 +90,7 @@ func partitionsOf(ctx context.Context, conn *pgxpool.Conn, table string) ([]time
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r row) (time.Time, error) {
+	return collect(rows, func(r columns.Row) (time.Time, error) {
 		var name string
 		if err := r.Scan(&name); err != nil {
 			return time.Time{}, err
@@ -156,7 +157,7 @@ func (s *Store) dropExpired(ctx context.Context, conn *pgxpool.Conn, now time.Ti
 		if err := conn.QueryRow(ctx, text).Scan(&until); err != nil {
 			return fmt.Errorf("last expiry of %s: %w", partitionName("tokens", hour), err)
 		}
-		if until >= millis(now) {
+		if until >= columns.Millis(now) {
 			s.alive[hour] = time.UnixMilli(until) // nothing to look for until then
 			continue
 		}

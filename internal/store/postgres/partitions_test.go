@@ -7,12 +7,13 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // hours are the hours that a table has partitions for.
 func hours(t *testing.T, s *Store, table string) []string {
 	t.Helper()
-	names, err := many(t.Context(), s, "partitions", func(r row) (string, error) {
+	names, err := many(t.Context(), s, "partitions", func(r columns.Row) (string, error) {
 		var name string
 		err := r.Scan(&name)
 		return name, err
@@ -49,7 +50,7 @@ func issueAt(t *testing.T, s *Store, grant secret.ID, now, expires time.Time) au
 // in is the table that a token's row lies in.
 func in(t *testing.T, s *Store, table string, v authority.Token) string {
 	t.Helper()
-	name, err := one(t.Context(), s, "place", func(r row) (string, error) {
+	name, err := one(t.Context(), s, "place", func(r columns.Row) (string, error) {
 		var name string
 		err := r.Scan(&name)
 		return name, err

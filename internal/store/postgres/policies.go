@@ -2,10 +2,10 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -31,7 +31,7 @@ func (s *Store) PutPolicy(ctx context.Context, p authority.Policy, keep time.Tim
 		if err := appendLog(t, &entry); err != nil {
 			return err
 		}
-		_, err := t.exec(sqlPutPolicy, p.Name, p.Audience, string(p.Data), int64(entry.Seq), millis(p.UpdatedAt)) // #nosec G115 -- counts up from 1
+		_, err := t.exec(sqlPutPolicy, p.Name, p.Audience, string(p.Data), int64(entry.Seq), columns.Millis(p.UpdatedAt)) // #nosec G115 -- counts up from 1
 		if err != nil {
 			return err
 		}
@@ -71,26 +71,8 @@ func (s *Store) DeletePolicy(ctx context.Context, name string, now, keep time.Ti
 	})
 }
 
-func scanPolicy(r row) (authority.Policy, error) {
+func scanPolicy(r columns.Row) (authority.Policy, error) {
 	var p authority.Policy
-	err := r.Scan(&p.Name, &p.Audience, (*dataColumn)(&p.Data), &p.Version, (*timeColumn)(&p.CreatedAt), (*timeColumn)(&p.UpdatedAt))
+	err := r.Scan(&p.Name, &p.Audience, (*columns.JSON)(&p.Data), &p.Version, (*columns.Time)(&p.CreatedAt), (*columns.Time)(&p.UpdatedAt))
 	return p, err
-}
-
-// dataColumn reads JSON that is passed on unread; NULL and the empty text are none.
-type dataColumn []byte
-
-func (c *dataColumn) Scan(v any) error {
-	switch v := v.(type) {
-	case nil:
-		*c = nil
-		return nil
-	case string:
-		*c = nil
-		if v != "" {
-			*c = []byte(v)
-		}
-		return nil
-	}
-	return fmt.Errorf("data column holds %T", v)
 }

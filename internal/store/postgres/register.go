@@ -9,6 +9,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // registration is a token that is to be registered under a live grant, with what
@@ -101,7 +102,7 @@ func (c *registered) add(i int, r registration) {
 	c.jti = append(c.jti, r.token.ID[:])
 	c.digest = append(c.digest, r.token.Digest[:])
 	c.gid = append(c.gid, r.grant[:])
-	c.exp = append(c.exp, millis(r.token.ExpiresAt))
+	c.exp = append(c.exp, columns.Millis(r.token.ExpiresAt))
 	c.now = append(c.now, r.now)
 	c.uses = append(c.uses, r.token.Uses)
 	generation := int64(-1)
@@ -112,13 +113,13 @@ func (c *registered) add(i int, r registration) {
 	switch {
 	case r.rotation != nil:
 		c.key = append(c.key, r.rotation.RefreshKey)
-		c.idle = append(c.idle, millis(r.rotation.IdleUntil))
+		c.idle = append(c.idle, columns.Millis(r.rotation.IdleUntil))
 		c.network = append(c.network, r.rotation.Last.Network)
 		c.agent = append(c.agent, r.rotation.Last.UserAgent)
-		c.steps = append(c.steps, timesText(r.rotation.Steps))
+		c.steps = append(c.steps, columns.TimesText(r.rotation.Steps))
 		c.jkt = append(c.jkt, r.rotation.KeyThumbprint)
 	case r.touch != nil:
-		c.idle = append(c.idle, millis(r.touch.IdleUntil))
+		c.idle = append(c.idle, columns.Millis(r.touch.IdleUntil))
 		c.network = append(c.network, r.touch.Last.Network)
 		c.agent = append(c.agent, r.touch.Last.UserAgent)
 		c.replays = append(c.replays, int64(r.touch.Replays))

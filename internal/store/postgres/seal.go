@@ -9,6 +9,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -64,7 +65,7 @@ func (s *Store) AddDataKey(ctx context.Context, k authority.DataKey, after secre
 		if newest != after || k.ID.Compare(newest) <= 0 {
 			return authority.ErrConflict
 		}
-		if _, err := t.exec(sqlInsertDataKey, k.ID[:], k.Master, k.Wrapped, millis(k.CreatedAt), millis(k.WrappedAt)); err != nil {
+		if _, err := t.exec(sqlInsertDataKey, k.ID[:], k.Master, k.Wrapped, columns.Millis(k.CreatedAt), columns.Millis(k.WrappedAt)); err != nil {
 			return err
 		}
 		return insertEvent(t, e)
@@ -77,7 +78,7 @@ func (s *Store) RewrapDataKey(ctx context.Context, k authority.DataKey, was []by
 		if _, err := oneOf(t, scanDataKey, sqlDataKey, k.ID[:]); err != nil {
 			return err
 		}
-		n, err := t.exec(sqlRewrapDataKey, k.ID[:], k.Master, k.Wrapped, millis(k.WrappedAt), was)
+		n, err := t.exec(sqlRewrapDataKey, k.ID[:], k.Master, k.Wrapped, columns.Millis(k.WrappedAt), was)
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func (s *Store) Sealed(ctx context.Context, after string, limit int) ([]authorit
 		}
 	}
 	limit = min(max(limit, 1), sealedBatchLimit)
-	scan := func(r row) (authority.SealedValue, error) {
+	scan := func(r columns.Row) (authority.SealedValue, error) {
 		v, found := authority.SealedValue{}, sealedRow{column: at.column}
 		err := r.Scan(&found.first, &found.second, &v.Place, &v.Sealed)
 		v.Row = found.String()
@@ -196,8 +197,8 @@ func parseSealedRow(text string) (sealedRow, error) {
 	return sealedRow{}, errors.New("sealed values: not a row")
 }
 
-func scanDataKey(r row) (authority.DataKey, error) {
+func scanDataKey(r columns.Row) (authority.DataKey, error) {
 	var k authority.DataKey
-	err := r.Scan((*idColumn)(&k.ID), &k.Master, &k.Wrapped, (*timeColumn)(&k.CreatedAt), (*timeColumn)(&k.WrappedAt))
+	err := r.Scan((*columns.ID)(&k.ID), &k.Master, &k.Wrapped, (*columns.Time)(&k.CreatedAt), (*columns.Time)(&k.WrappedAt))
 	return k, err
 }

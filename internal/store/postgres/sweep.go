@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -87,26 +88,26 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 }
 
 func sweepCodes(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepCodes, millis(now), limit)
+	removed, err = t.exec(sqlSweepCodes, columns.Millis(now), limit)
 	return removed, 0, err
 }
 
 func sweepGrants(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	if postponed, err = t.exec(sqlPostponeGrants, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if postponed, err = t.exec(sqlPostponeGrants, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	removed, err = t.exec(sqlSweepGrants, millis(now), limit, keepEnded.Milliseconds())
+	removed, err = t.exec(sqlSweepGrants, columns.Millis(now), limit, columns.KeepEnded.Milliseconds())
 	return removed, postponed, err
 }
 
 func sweepSessions(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	if postponed, err = t.exec(sqlPostponeSessions, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if postponed, err = t.exec(sqlPostponeSessions, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	if _, err := t.exec(sqlSweepTold, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if _, err := t.exec(sqlSweepTold, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	removed, err = t.exec(sqlSweepSessions, millis(now), limit, keepEnded.Milliseconds())
+	removed, err = t.exec(sqlSweepSessions, columns.Millis(now), limit, columns.KeepEnded.Milliseconds())
 	return removed, postponed, err
 }
 
@@ -141,7 +142,7 @@ func sweepEvents(t *tx, before time.Time, wanted bool, limit int) (removed, post
 // sweepTokens removes what expired and lies outside of the partitions, which go as
 // a whole (see partitions.go), and the uses that go with it.
 func sweepTokens(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	gone, err := t.ids(sqlSweepTokens, millis(now), limit)
+	gone, err := t.ids(sqlSweepTokens, columns.Millis(now), limit)
 	if err != nil || len(gone) == 0 {
 		return 0, 0, err
 	}
@@ -151,10 +152,10 @@ func sweepTokens(t *tx, now time.Time, limit int) (removed, postponed int64, err
 
 // Ready implements authority.Maintainer.
 func (s *Store) Ready(ctx context.Context, now time.Time) error {
-	if _, err := single(ctx, s, "write readiness", scanNumber, sqlWriteReady, millis(now)); err != nil {
+	if _, err := single(ctx, s, "write readiness", scanNumber, sqlWriteReady, columns.Millis(now)); err != nil {
 		return err
 	}
-	read, err := one(ctx, s, "read readiness", func(r row) (int64, error) {
+	read, err := one(ctx, s, "read readiness", func(r columns.Row) (int64, error) {
 		var at int64
 		err := r.Scan(&at)
 		return at, err
@@ -162,8 +163,8 @@ func (s *Store) Ready(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if read < millis(now) {
-		return fmt.Errorf("read readiness: wrote %d, found %d", millis(now), read)
+	if read < columns.Millis(now) {
+		return fmt.Errorf("read readiness: wrote %d, found %d", columns.Millis(now), read)
 	}
 	return nil
 }

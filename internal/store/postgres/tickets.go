@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -38,7 +39,7 @@ func (s *Store) CreateTicket(ctx context.Context, v authority.Ticket, now time.T
 		return errTicketBounds
 	}
 	const what = "create ticket"
-	made, err := single(ctx, s, what, scanTicket, sqlCreateTicket, string(v.Kind), v.Key, ticketValue(v.Value), millis(v.ExpiresAt), millis(now))
+	made, err := single(ctx, s, what, scanTicket, sqlCreateTicket, string(v.Kind), v.Key, ticketValue(v.Value), columns.Millis(v.ExpiresAt), columns.Millis(now))
 	if err == nil && len(made) == 0 {
 		err = fmt.Errorf("%s: %w", what, authority.ErrConflict)
 	}
@@ -47,7 +48,7 @@ func (s *Store) CreateTicket(ctx context.Context, v authority.Ticket, now time.T
 
 // Ticket implements authority.TicketStore.
 func (s *Store) Ticket(ctx context.Context, kind authority.TicketKind, key string, now time.Time) (authority.Ticket, error) {
-	return one(ctx, s, "ticket", scanTicket, sqlTicket, string(kind), key, millis(now))
+	return one(ctx, s, "ticket", scanTicket, sqlTicket, string(kind), key, columns.Millis(now))
 }
 
 // SwapTicket implements authority.TicketStore.
@@ -57,11 +58,11 @@ func (s *Store) SwapTicket(ctx context.Context, v authority.Ticket, old []byte, 
 	}
 	const what = "swap ticket"
 	swapped, err := single(ctx, s, what, scanTicket, sqlSwapTicket,
-		string(v.Kind), v.Key, ticketValue(v.Value), millis(v.ExpiresAt), ticketValue(old), millis(now))
+		string(v.Kind), v.Key, ticketValue(v.Value), columns.Millis(v.ExpiresAt), ticketValue(old), columns.Millis(now))
 	if err != nil || len(swapped) == 1 {
 		return err
 	}
-	if _, err := one(ctx, s, what, scanTicket, sqlTicket, string(v.Kind), v.Key, millis(now)); err != nil {
+	if _, err := one(ctx, s, what, scanTicket, sqlTicket, string(v.Kind), v.Key, columns.Millis(now)); err != nil {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, authority.ErrConflict)
@@ -70,7 +71,7 @@ func (s *Store) SwapTicket(ctx context.Context, v authority.Ticket, old []byte, 
 // TakeTicket implements authority.TicketStore.
 func (s *Store) TakeTicket(ctx context.Context, kind authority.TicketKind, key string, now time.Time) (authority.Ticket, error) {
 	const what = "take ticket"
-	taken, err := single(ctx, s, what, scanTicket, sqlTakeTicket, string(kind), key, millis(now))
+	taken, err := single(ctx, s, what, scanTicket, sqlTakeTicket, string(kind), key, columns.Millis(now))
 	switch {
 	case err != nil:
 		return authority.Ticket{}, err
@@ -92,13 +93,13 @@ func ticketValue(value []byte) []byte {
 	return value
 }
 
-func scanTicket(r row) (authority.Ticket, error) {
+func scanTicket(r columns.Row) (authority.Ticket, error) {
 	var v authority.Ticket
-	err := r.Scan((*string)(&v.Kind), &v.Key, &v.Value, (*timeColumn)(&v.ExpiresAt))
+	err := r.Scan((*string)(&v.Kind), &v.Key, &v.Value, (*columns.Time)(&v.ExpiresAt))
 	return v, err
 }
 
 func sweepTickets(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepTickets, millis(now), limit)
+	removed, err = t.exec(sqlSweepTickets, columns.Millis(now), limit)
 	return removed, 0, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -50,7 +51,7 @@ func (s *Store) Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]auth
 
 // issueToken registers a token under a live grant, or says why not.
 func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, now int64) error {
-	n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], millis(v.ExpiresAt), v.Uses, now, generation)
+	n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses, now, generation)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, n
 
 // insertToken registers a token of a grant that was stored in this transaction.
 func insertToken(t *tx, v authority.Token, grant secret.ID) error {
-	n, err := t.exec(sqlInsertToken, v.ID[:], v.Digest[:], grant[:], millis(v.ExpiresAt), v.Uses)
+	n, err := t.exec(sqlInsertToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses)
 	if err != nil {
 		return err
 	}
@@ -93,9 +94,9 @@ func byteList(ids []secret.ID) [][]byte {
 	return list
 }
 
-func scanToken(r row) (authority.TokenState, error) {
+func scanToken(r columns.Row) (authority.TokenState, error) {
 	var v authority.TokenState
-	err := r.Scan((*idColumn)(&v.ID), bytesColumn(v.Digest[:]), (*idColumn)(&v.GrantID), (*timeColumn)(&v.ExpiresAt),
+	err := r.Scan((*columns.ID)(&v.ID), columns.Bytes(v.Digest[:]), (*columns.ID)(&v.GrantID), (*columns.Time)(&v.ExpiresAt),
 		&v.Uses, &v.GrantEnded, &v.GrantReason)
 	return v, err
 }

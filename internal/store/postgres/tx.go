@@ -13,6 +13,8 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 const (
@@ -43,7 +45,7 @@ func (s *Store) record(ctx context.Context, what string, run func(*tx) error) er
 
 // single runs one statement that carries all that decides, and returns the rows
 // it changed. It is committed on its own.
-func single[T any](ctx context.Context, s *Store, what string, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+func single[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
 	var changed []T
 	err := s.repeat(ctx, what, func(conn *pgxpool.Conn) error {
 		if err := ctx.Err(); err != nil {
@@ -123,7 +125,7 @@ func (s *Store) repeat(ctx context.Context, what string, attempt func(*pgxpool.C
 
 func (s *Store) connected(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	if s.closing.Err() != nil {
-		return errClosed
+		return head.ErrClosed
 	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -156,7 +158,7 @@ func (s *Store) attempt(ctx context.Context, conn *pgxpool.Conn, level pgx.TxIso
 		_ = begun.Rollback(ctx)
 	}
 	if err == nil && t.appended > 0 {
-		s.head.advance(t.appended)
+		s.head.Advance(t.appended)
 	}
 	return taken(err)
 }
@@ -187,7 +189,7 @@ func taken(err error) error {
 // acquired says why no connection was had.
 func (s *Store) acquired(err error) error {
 	if s.closing.Err() != nil {
-		return errClosed
+		return head.ErrClosed
 	}
 	return err
 }
@@ -240,13 +242,13 @@ func found(err error) error {
 }
 
 // oneOf reads a single row inside the transaction, or returns ErrNotFound.
-func oneOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) (T, error) {
+func oneOf[T any](t *tx, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
 	v, err := scan(t.QueryRow(t.ctx, text, args...))
 	return v, found(err)
 }
 
 // manyOf reads all rows inside the transaction.
-func manyOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+func manyOf[T any](t *tx, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
 	rows, err := t.Query(t.ctx, text, args...)
 	if err != nil {
 		return nil, err
@@ -255,7 +257,7 @@ func manyOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) (
 }
 
 // one reads a single row, or returns ErrNotFound. Errors say what was read.
-func one[T any](ctx context.Context, s *Store, what string, scan func(row) (T, error), text string, args ...any) (T, error) {
+func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
 	v, err := scan(s.pool.QueryRow(ctx, text, args...))
 	if err = found(err); err != nil {
 		var none T
@@ -265,7 +267,7 @@ func one[T any](ctx context.Context, s *Store, what string, scan func(row) (T, e
 }
 
 // many reads all rows of an answer that the text limits.
-func many[T any](ctx context.Context, s *Store, what string, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
 	rows, err := s.pool.Query(ctx, text, args...)
 	if err == nil {
 		var all []T
@@ -276,7 +278,7 @@ func many[T any](ctx context.Context, s *Store, what string, scan func(row) (T, 
 	return nil, fmt.Errorf("%s: %w", what, s.acquired(err))
 }
 
-func collect[T any](rows pgx.Rows, scan func(row) (T, error)) ([]T, error) {
+func collect[T any](rows pgx.Rows, scan func(columns.Row) (T, error)) ([]T, error) {
 	defer rows.Close()
 	var all []T
 	for rows.Next() {
@@ -289,8 +291,8 @@ func collect[T any](rows pgx.Rows, scan func(row) (T, error)) ([]T, error) {
 	return all, rows.Err()
 }
 
-func scanID(r row) (secret.ID, error) {
+func scanID(r columns.Row) (secret.ID, error) {
 	var id secret.ID
-	err := r.Scan((*idColumn)(&id))
+	err := r.Scan((*columns.ID)(&id))
 	return id, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -43,7 +44,7 @@ func (s *Store) Consume(ctx context.Context, uses []authority.Use, now time.Time
 	}
 	wanted := make([]use, len(uses))
 	for i, u := range uses {
-		wanted[i] = use{Use: u, now: millis(now), outcome: &outcomes[i]}
+		wanted[i] = use{Use: u, now: columns.Millis(now), outcome: &outcomes[i]}
 	}
 	if err := s.consumptions.do(ctx, wanted); err != nil {
 		return nil, err
@@ -103,8 +104,8 @@ func countable(ctx context.Context, t pgx.Tx, wanted []use) (*counting, error) {
 	return c, t.SendBatch(ctx, &b).Close()
 }
 
-func scanUse(r row) (use [2]secret.ID, err error) {
-	return use, r.Scan((*idColumn)(&use[0]), (*idColumn)(&use[1]))
+func scanUse(r columns.Row) (use [2]secret.ID, err error) {
+	return use, r.Scan((*columns.ID)(&use[0]), (*columns.ID)(&use[1]))
 }
 
 // count counts one use, or says why not.
@@ -112,7 +113,7 @@ func (c *counting) count(u use) error {
 	token, found := c.tokens[u.Token]
 	key := [2]secret.ID{u.Token, u.Request}
 	switch {
-	case !found, !secret.Equal(token.Digest[:], u.Digest[:]), millis(token.ExpiresAt) <= u.now:
+	case !found, !secret.Equal(token.Digest[:], u.Digest[:]), columns.Millis(token.ExpiresAt) <= u.now:
 		return authority.ErrNotFound
 	case token.GrantEnded:
 		return authority.ErrEnded

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -35,12 +36,12 @@ SELECT upper(encode(id, 'hex')), '', 'webhook_secrets/' || upper(encode(id, 'hex
 
 // PutWebhook implements authority.WebhookStore.
 func (s *Store) PutWebhook(ctx context.Context, w authority.Webhook, e authority.Event) error {
-	text, last := sqlUpdateWebhook, []any{millis(w.UpdatedAt), w.Version}
+	text, last := sqlUpdateWebhook, []any{columns.Millis(w.UpdatedAt), w.Version}
 	if w.Version == 0 {
-		text, last = sqlInsertWebhook, []any{millis(w.CreatedAt), millis(w.UpdatedAt)}
+		text, last = sqlInsertWebhook, []any{columns.Millis(w.CreatedAt), columns.Millis(w.UpdatedAt)}
 	}
 	return s.write(ctx, "put webhook", func(t *tx) error {
-		n, err := t.exec(text, append([]any{w.Name, w.URL, list(w.Events), w.AllowPrivate, w.Disabled}, last...)...)
+		n, err := t.exec(text, append([]any{w.Name, w.URL, columns.List(w.Events), w.AllowPrivate, w.Disabled}, last...)...)
 		if err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (s *Store) PutWebhook(ctx context.Context, w authority.Webhook, e authority
 			return err
 		}
 		for _, v := range w.Secrets {
-			if _, err := t.exec(sqlInsertWebhookSecret, v.ID[:], v.Sealed, millis(v.CreatedAt), endMillis(v.ExpiresAt), w.Name); err != nil {
+			if _, err := t.exec(sqlInsertWebhookSecret, v.ID[:], v.Sealed, columns.Millis(v.CreatedAt), columns.EndMillis(v.ExpiresAt), w.Name); err != nil {
 				return err
 			}
 		}
@@ -81,14 +82,14 @@ func (s *Store) Webhooks(ctx context.Context) ([]authority.Webhook, error) {
 }
 
 func (s *Store) webhookSecrets(ctx context.Context, name string) ([]authority.WebhookSecret, error) {
-	secrets, err := many(ctx, s, "webhook secrets", func(r row) (authority.WebhookSecret, error) {
+	secrets, err := many(ctx, s, "webhook secrets", func(r columns.Row) (authority.WebhookSecret, error) {
 		var v authority.WebhookSecret
-		err := r.Scan((*idColumn)(&v.ID), &v.Sealed, (*timeColumn)(&v.CreatedAt), (*timeColumn)(&v.ExpiresAt))
+		err := r.Scan((*columns.ID)(&v.ID), &v.Sealed, (*columns.Time)(&v.CreatedAt), (*columns.Time)(&v.ExpiresAt))
 		return v, err
 	}, sqlWebhookSecrets, name)
 	// The one that replaced the others has no end, also if all are of one moment.
 	slices.SortStableFunc(secrets, func(a, b authority.WebhookSecret) int {
-		return cmp.Compare(flag(!a.ExpiresAt.IsZero()), flag(!b.ExpiresAt.IsZero()))
+		return cmp.Compare(columns.Flag(!a.ExpiresAt.IsZero()), columns.Flag(!b.ExpiresAt.IsZero()))
 	})
 	return secrets, err
 }
@@ -110,9 +111,9 @@ func (s *Store) DeleteWebhook(ctx context.Context, name string, e authority.Even
 	})
 }
 
-func scanWebhook(r row) (authority.Webhook, error) {
+func scanWebhook(r columns.Row) (authority.Webhook, error) {
 	var w authority.Webhook
-	err := r.Scan(&w.Name, &w.URL, (*listColumn)(&w.Events), &w.AllowPrivate, &w.Disabled, &w.Version,
-		(*timeColumn)(&w.CreatedAt), (*timeColumn)(&w.UpdatedAt))
+	err := r.Scan(&w.Name, &w.URL, (*columns.Strings)(&w.Events), &w.AllowPrivate, &w.Disabled, &w.Version,
+		(*columns.Time)(&w.CreatedAt), (*columns.Time)(&w.UpdatedAt))
 	return w, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // held keeps the writer busy until the returned function is called, so that
@@ -77,7 +78,7 @@ func TestBatch_OneFails(t *testing.T) {
 				tokens = append(tokens, v)
 				bad := len(tokens) == 5
 				waits = append(waits, enqueue(t, s, func(t *tx) error {
-					if err := issueToken(t, v, g.ID, nil, millis(now)); err != nil {
+					if err := issueToken(t, v, g.ID, nil, columns.Millis(now)); err != nil {
 						return err
 					}
 					if bad {
@@ -119,7 +120,7 @@ func TestBatch_RefusalsRunOnce(t *testing.T) {
 		}
 		waits = append(waits, enqueue(t, s, func(t *tx) error {
 			runs.Add(1)
-			return issueToken(t, newToken(grant, now, time.Minute), grant, nil, millis(now))
+			return issueToken(t, newToken(grant, now, time.Minute), grant, nil, columns.Millis(now))
 		}))
 	}
 	release()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -40,8 +41,8 @@ WHERE c.id = ?1`
 func (s *Store) CreateCode(ctx context.Context, c authority.Code, consent *authority.Consent, e *authority.Event) error {
 	return s.write(ctx, "create code", func(t *tx) error {
 		n, err := t.exec(sqlInsertCode, c.ID[:], c.Digest[:], c.ClientID, c.AccountID[:], c.SessionID[:], c.RedirectURI,
-			c.Challenge, list(c.Scope), list(c.Audience), c.Nonce, millis(c.AuthTime), c.ACR, list(c.AMR),
-			c.Context.Network, c.Context.UserAgent, millis(c.CreatedAt), millis(c.ExpiresAt), blob(c.GrantID), c.KeyThumbprint)
+			c.Challenge, columns.List(c.Scope), columns.List(c.Audience), c.Nonce, columns.Millis(c.AuthTime), c.ACR, columns.List(c.AMR),
+			c.Context.Network, c.Context.UserAgent, columns.Millis(c.CreatedAt), columns.Millis(c.ExpiresAt), columns.Blob(c.GrantID), c.KeyThumbprint)
 		if err != nil {
 			return err
 		}
@@ -62,7 +63,7 @@ func (s *Store) CreateCode(ctx context.Context, c authority.Code, consent *autho
 
 // codeRefused says why sqlInsertCode stored nothing.
 func codeRefused(t *tx, id secret.ID) error {
-	err := t.row(sqlCodeExists, []any{id[:]}, new(idColumn))
+	err := t.row(sqlCodeExists, []any{id[:]}, new(columns.ID))
 	switch {
 	case err == nil:
 		return authority.ErrConflict
@@ -109,7 +110,7 @@ func (s *Store) Redeem(ctx context.Context, r authority.Redemption) error {
 func redeemable(t *tx, r authority.Redemption) (secret.ID, error) {
 	var session secret.ID
 	var fresh, used, live, disabled bool
-	err := t.row(sqlRedeemable, []any{r.Code[:], millis(r.Now)}, (*idColumn)(&session), &fresh, &used, &live, &disabled)
+	err := t.row(sqlRedeemable, []any{r.Code[:], columns.Millis(r.Now)}, (*columns.ID)(&session), &fresh, &used, &live, &disabled)
 	switch {
 	case err != nil:
 		return secret.ID{}, err
@@ -125,11 +126,11 @@ func redeemable(t *tx, r authority.Redemption) (secret.ID, error) {
 	return session, nil
 }
 
-func scanCode(r row) (authority.Code, error) {
+func scanCode(r columns.Row) (authority.Code, error) {
 	var c authority.Code
-	err := r.Scan((*idColumn)(&c.ID), bytesColumn(c.Digest[:]), &c.ClientID, (*idColumn)(&c.AccountID),
-		(*idColumn)(&c.SessionID), &c.RedirectURI, &c.Challenge, (*listColumn)(&c.Scope), (*listColumn)(&c.Audience),
-		&c.Nonce, (*timeColumn)(&c.AuthTime), &c.ACR, (*listColumn)(&c.AMR), &c.Context.Network, &c.Context.UserAgent,
-		(*timeColumn)(&c.CreatedAt), (*timeColumn)(&c.ExpiresAt), (*idColumn)(&c.GrantID), &c.KeyThumbprint)
+	err := r.Scan((*columns.ID)(&c.ID), columns.Bytes(c.Digest[:]), &c.ClientID, (*columns.ID)(&c.AccountID),
+		(*columns.ID)(&c.SessionID), &c.RedirectURI, &c.Challenge, (*columns.Strings)(&c.Scope), (*columns.Strings)(&c.Audience),
+		&c.Nonce, (*columns.Time)(&c.AuthTime), &c.ACR, (*columns.Strings)(&c.AMR), &c.Context.Network, &c.Context.UserAgent,
+		(*columns.Time)(&c.CreatedAt), (*columns.Time)(&c.ExpiresAt), (*columns.ID)(&c.GrantID), &c.KeyThumbprint)
 	return c, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -67,7 +68,7 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 		return authority.Grant{}, fmt.Errorf("open standing grant: %w", errNotStanding)
 	}
 	// Nearly always there is one, and then there is nothing to write.
-	now := millis(g.CreatedAt)
+	now := columns.Millis(g.CreatedAt)
 	open, err := one(ctx, s, "open standing grant", scanGrant, sqlStanding, g.ClientID, now)
 	if err == nil || !errors.Is(err, authority.ErrNotFound) {
 		return open, err
@@ -112,11 +113,11 @@ func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error
 // Grants implements authority.GrantStore. Live means not ended: the caller asks
 // Grant.Live about expiry.
 func (s *Store) Grants(ctx context.Context, account secret.ID, client string, p authority.Page) ([]authority.Grant, error) {
-	after, err := pageID(p, secret.ID{})
+	after, err := columns.PageID(p, secret.ID{})
 	if err != nil {
 		return nil, err
 	}
-	limit := pageLimit(p)
+	limit := columns.PageLimit(p)
 	switch {
 	case !account.IsZero() && client != "":
 		return many(ctx, s, "grants", scanGrant, sqlGrantsOfPair, account[:], client, after[:], limit)
@@ -133,14 +134,14 @@ func (s *Store) Grants(ctx context.Context, account secret.ID, client string, p 
 func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 	return s.write(ctx, "rotate refresh token", func(t *tx) error {
 		// The insert carries the conditions, so that a refusal has changed nothing.
-		if err := issueToken(t, r.Token, r.Grant, &r.From, millis(r.Now)); err != nil {
+		if err := issueToken(t, r.Token, r.Grant, &r.From, columns.Millis(r.Now)); err != nil {
 			return err
 		}
-		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, millis(r.Now), millis(r.IdleUntil),
-			r.Last.Network, r.Last.UserAgent, timesText(r.Steps), r.KeyThumbprint)
+		_, err := t.exec(sqlRotate, r.Grant[:], r.RefreshKey, columns.Millis(r.Now), columns.Millis(r.IdleUntil),
+			r.Last.Network, r.Last.UserAgent, columns.TimesText(r.Steps), r.KeyThumbprint)
 		t.changedGrant(r.Grant, func(g *authority.Grant) {
-			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = r.From+1, r.RefreshKey, stored(r.Now), stored(r.Now)
-			g.IdleUntil, g.Last, g.Steps, g.Stale = stored(r.IdleUntil), r.Last, storedAll(r.Steps), false
+			g.Generation, g.RefreshKey, g.RotatedAt, g.LastUsed = r.From+1, r.RefreshKey, columns.Stored(r.Now), columns.Stored(r.Now)
+			g.IdleUntil, g.Last, g.Steps, g.Stale = columns.Stored(r.IdleUntil), r.Last, columns.StoredAll(r.Steps), false
 			g.KeyThumbprint = r.KeyThumbprint
 		})
 		if err != nil || r.Event == nil {
@@ -153,13 +154,13 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 // Issue implements authority.GrantStore.
 func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 	return s.write(ctx, "issue token", func(t *tx) error {
-		if err := issueToken(t, i.Token, i.Token.GrantID, i.IfGeneration, millis(i.Now)); err != nil || i.Touch == nil {
+		if err := issueToken(t, i.Token, i.Token.GrantID, i.IfGeneration, columns.Millis(i.Now)); err != nil || i.Touch == nil {
 			return err
 		}
-		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], millis(i.Now), millis(i.Touch.IdleUntil),
+		_, err := t.exec(sqlTouchGrant, i.Token.GrantID[:], columns.Millis(i.Now), columns.Millis(i.Touch.IdleUntil),
 			i.Touch.Last.Network, i.Touch.Last.UserAgent, i.Touch.Replays, int64(i.Touch.ReplayGeneration))
 		t.changedGrant(i.Token.GrantID, func(g *authority.Grant) {
-			g.LastUsed, g.IdleUntil, g.Last = stored(i.Now), stored(i.Touch.IdleUntil), i.Touch.Last
+			g.LastUsed, g.IdleUntil, g.Last = columns.Stored(i.Now), columns.Stored(i.Touch.IdleUntil), i.Touch.Last
 			g.Replays, g.ReplayGeneration = i.Touch.Replays, i.Touch.ReplayGeneration
 		})
 		if err != nil || i.Touch.Event == nil {
@@ -171,13 +172,13 @@ func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
 
 // insertGrant stores a grant made in a session, which may be none.
 func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
-	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, blob(g.AccountID), blob(g.SessionID), list(g.Scope),
-		list(g.Audience), millis(g.AuthTime), g.ACR, list(g.AMR), g.Nonce, flag(g.HasRefresh), int64(g.Generation),
-		g.Salt[:], g.RefreshKey, string(g.Policy), millis(g.RotatedAt), timesText(g.Steps),
-		g.Replays, int64(g.ReplayGeneration), flag(g.Stale),
-		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, millis(g.CreatedAt), millis(g.LastUsed),
-		millis(g.IdleUntil), millis(g.ExpiresAt), endMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
-		blob(madeIn), sweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
+	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, columns.Blob(g.AccountID), columns.Blob(g.SessionID), columns.List(g.Scope),
+		columns.List(g.Audience), columns.Millis(g.AuthTime), g.ACR, columns.List(g.AMR), g.Nonce, columns.Flag(g.HasRefresh), int64(g.Generation),
+		g.Salt[:], g.RefreshKey, string(g.Policy), columns.Millis(g.RotatedAt), columns.TimesText(g.Steps),
+		g.Replays, int64(g.ReplayGeneration), columns.Flag(g.Stale),
+		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, columns.Millis(g.CreatedAt), columns.Millis(g.LastUsed),
+		columns.Millis(g.IdleUntil), columns.Millis(g.ExpiresAt), columns.EndMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
+		columns.Blob(madeIn), columns.SweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
 	if err != nil {
 		return err
 	}
@@ -187,13 +188,13 @@ func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
 	return nil
 }
 
-func scanGrant(r row) (authority.Grant, error) {
+func scanGrant(r columns.Row) (authority.Grant, error) {
 	var g authority.Grant
-	err := r.Scan((*idColumn)(&g.ID), &g.Type, &g.ClientID, (*idColumn)(&g.AccountID), (*idColumn)(&g.SessionID),
-		(*listColumn)(&g.Scope), (*listColumn)(&g.Audience), (*timeColumn)(&g.AuthTime), &g.ACR, (*listColumn)(&g.AMR),
-		&g.Nonce, &g.HasRefresh, &g.Generation, bytesColumn(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
-		(*timeColumn)(&g.RotatedAt), (*timesColumn)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
-		&g.Last.Network, &g.Last.UserAgent, (*timeColumn)(&g.CreatedAt), (*timeColumn)(&g.LastUsed),
-		(*timeColumn)(&g.IdleUntil), (*timeColumn)(&g.ExpiresAt), (*timeColumn)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
+	err := r.Scan((*columns.ID)(&g.ID), &g.Type, &g.ClientID, (*columns.ID)(&g.AccountID), (*columns.ID)(&g.SessionID),
+		(*columns.Strings)(&g.Scope), (*columns.Strings)(&g.Audience), (*columns.Time)(&g.AuthTime), &g.ACR, (*columns.Strings)(&g.AMR),
+		&g.Nonce, &g.HasRefresh, &g.Generation, columns.Bytes(g.Salt[:]), &g.RefreshKey, (*string)(&g.Policy),
+		(*columns.Time)(&g.RotatedAt), (*columns.Times)(&g.Steps), &g.Replays, &g.ReplayGeneration, &g.Stale, &g.First.Network, &g.First.UserAgent,
+		&g.Last.Network, &g.Last.UserAgent, (*columns.Time)(&g.CreatedAt), (*columns.Time)(&g.LastUsed),
+		(*columns.Time)(&g.IdleUntil), (*columns.Time)(&g.ExpiresAt), (*columns.Time)(&g.EndedAt), &g.EndReason, &g.KeyThumbprint, &g.EndCode)
 	return g, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -70,7 +71,7 @@ func (s *Store) CreateKeys(ctx context.Context, keys []authority.Key, e authorit
 
 func insertKey(t *tx, k authority.Key) error {
 	n, err := t.exec(sqlInsertKey, k.ID, k.Ring, k.Slot, k.Algorithm, string(k.State), string(k.Public), orEmpty(k.Sealed),
-		millis(k.CreatedAt), millis(k.ChangedAt), endMillis(k.DueAt))
+		columns.Millis(k.CreatedAt), columns.Millis(k.ChangedAt), columns.EndMillis(k.DueAt))
 	if err == nil && n == 0 {
 		err = fmt.Errorf("key of ring %s: %w", k.Ring, authority.ErrConflict)
 	}
@@ -130,7 +131,7 @@ func stepKeys(e *ending, step authority.KeyStep) error {
 		}
 	}
 	for id, due := range step.Due {
-		if err := expectOne(e.tx, step.Ring, sqlKeyDue, step.Ring, id, millis(due)); err != nil {
+		if err := expectOne(e.tx, step.Ring, sqlKeyDue, step.Ring, id, columns.Millis(due)); err != nil {
 			return err
 		}
 	}
@@ -151,7 +152,7 @@ func raiseRing(t *tx, step authority.KeyStep) error {
 }
 
 func moveKey(t *tx, step authority.KeyStep, m authority.KeyMove) error {
-	return expectOne(t, step.Ring, sqlMoveKey, step.Ring, m.ID, string(m.From), string(m.To), millis(step.Now), flag(m.To.Verifies()))
+	return expectOne(t, step.Ring, sqlMoveKey, step.Ring, m.ID, string(m.From), string(m.To), columns.Millis(step.Now), columns.Flag(m.To.Verifies()))
 }
 
 // expectOne runs a statement that changes one row unless somebody was faster.
@@ -184,17 +185,17 @@ func logKeys(e *ending, step authority.KeyStep) error {
 
 // RefreshKeyInUse implements authority.KeyStore.
 func (s *Store) RefreshKeyInUse(ctx context.Context, key string, now time.Time) (bool, error) {
-	return one(ctx, s, "grants of a refresh key", func(r row) (bool, error) {
+	return one(ctx, s, "grants of a refresh key", func(r columns.Row) (bool, error) {
 		var used bool
 		err := r.Scan(&used)
 		return used, err
-	}, sqlRefreshKeyUsed, key, millis(now))
+	}, sqlRefreshKeyUsed, key, columns.Millis(now))
 }
 
-func scanKey(r row) (authority.Key, error) {
+func scanKey(r columns.Row) (authority.Key, error) {
 	var k authority.Key
-	err := r.Scan(&k.ID, &k.Ring, &k.Slot, &k.Algorithm, (*string)(&k.State), (*dataColumn)(&k.Public), &k.Sealed,
-		(*timeColumn)(&k.CreatedAt), (*timeColumn)(&k.ChangedAt), (*timeColumn)(&k.DueAt), &k.RingVersion)
+	err := r.Scan(&k.ID, &k.Ring, &k.Slot, &k.Algorithm, (*string)(&k.State), (*columns.JSON)(&k.Public), &k.Sealed,
+		(*columns.Time)(&k.CreatedAt), (*columns.Time)(&k.ChangedAt), (*columns.Time)(&k.DueAt), &k.RingVersion)
 	if len(k.Sealed) == 0 {
 		k.Sealed = nil
 	}

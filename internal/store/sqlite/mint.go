@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -53,7 +54,7 @@ func (s *Store) IssueBatch(ctx context.Context, b authority.MintBatch) error {
 			return err
 		}
 		if b.Key != "" {
-			n, err := t.exec(sqlInsertBatch, b.ClientID, b.Key, b.Digest[:], b.Answer, millis(b.Expires), millis(b.Now))
+			n, err := t.exec(sqlInsertBatch, b.ClientID, b.Key, b.Digest[:], b.Answer, columns.Millis(b.Expires), columns.Millis(b.Now))
 			if err != nil {
 				return err
 			}
@@ -62,7 +63,7 @@ func (s *Store) IssueBatch(ctx context.Context, b authority.MintBatch) error {
 			}
 		}
 		if !b.Request.IsZero() {
-			n, err := t.exec(sqlRequestDone, b.Request[:], b.ClientID, millis(b.Now))
+			n, err := t.exec(sqlRequestDone, b.Request[:], b.ClientID, columns.Millis(b.Now))
 			if err != nil {
 				return err
 			}
@@ -76,7 +77,7 @@ func (s *Store) IssueBatch(ctx context.Context, b authority.MintBatch) error {
 			}
 		}
 		for _, v := range b.Tokens {
-			if err := issueToken(t, v, v.GrantID, nil, millis(b.Now)); err != nil {
+			if err := issueToken(t, v, v.GrantID, nil, columns.Millis(b.Now)); err != nil {
 				return err
 			}
 		}
@@ -109,7 +110,7 @@ func mintable(t *tx, b authority.MintBatch) error {
 		if g.SessionID.IsZero() {
 			continue
 		}
-		if err := t.row(sqlSessionOf, []any{g.SessionID[:], g.AccountID[:], millis(b.Now)}, &yes); err != nil {
+		if err := t.row(sqlSessionOf, []any{g.SessionID[:], g.AccountID[:], columns.Millis(b.Now)}, &yes); err != nil {
 			return ended("session", err)
 		}
 	}
@@ -118,18 +119,18 @@ func mintable(t *tx, b authority.MintBatch) error {
 
 // MintAnswer implements authority.MintStore.
 func (s *Store) MintAnswer(ctx context.Context, client, key string, now time.Time) (authority.MintAnswer, error) {
-	return one(ctx, s, "batch", func(r row) (authority.MintAnswer, error) {
+	return one(ctx, s, "batch", func(r columns.Row) (authority.MintAnswer, error) {
 		var a authority.MintAnswer
-		err := r.Scan(bytesColumn(a.Digest[:]), &a.Answer)
+		err := r.Scan(columns.Bytes(a.Digest[:]), &a.Answer)
 		return a, err
-	}, sqlBatch, client, key, millis(now))
+	}, sqlBatch, client, key, columns.Millis(now))
 }
 
 // CreateMintRequest implements authority.MintStore.
 func (s *Store) CreateMintRequest(ctx context.Context, r authority.MintRequest, e authority.Event) error {
 	return s.write(ctx, "create mint request", func(t *tx) error {
 		n, err := t.exec(sqlInsertRequest, r.ID[:], r.ClientID, r.RequestedBy, r.Reason, r.Body, string(r.State), r.DecidedBy,
-			millis(r.CreatedAt), millis(r.ExpiresAt))
+			columns.Millis(r.CreatedAt), columns.Millis(r.ExpiresAt))
 		if err != nil {
 			return err
 		}
@@ -147,11 +148,11 @@ func (s *Store) MintRequest(ctx context.Context, id secret.ID) (authority.MintRe
 
 // MintRequests implements authority.MintStore.
 func (s *Store) MintRequests(ctx context.Context, now time.Time, p authority.Page) ([]authority.MintRequest, error) {
-	after, err := pageID(p, secret.ID{})
+	after, err := columns.PageID(p, secret.ID{})
 	if err != nil {
 		return nil, err
 	}
-	return many(ctx, s, "mint requests", scanRequest, sqlRequests, millis(now), after[:], pageLimit(p))
+	return many(ctx, s, "mint requests", scanRequest, sqlRequests, columns.Millis(now), after[:], columns.PageLimit(p))
 }
 
 // DecideMintRequest implements authority.MintStore.
@@ -166,25 +167,25 @@ func (s *Store) DecideMintRequest(ctx context.Context, id secret.ID, state autho
 		case !now.Before(r.ExpiresAt):
 			return authority.ErrEnded
 		}
-		if _, err := t.exec(sqlDecideRequest, id[:], string(state), by, millis(now)); err != nil {
+		if _, err := t.exec(sqlDecideRequest, id[:], string(state), by, columns.Millis(now)); err != nil {
 			return err
 		}
 		return insertEvent(t, e)
 	})
 }
 
-func scanRequest(r row) (authority.MintRequest, error) {
+func scanRequest(r columns.Row) (authority.MintRequest, error) {
 	var v authority.MintRequest
-	err := r.Scan((*idColumn)(&v.ID), &v.ClientID, &v.RequestedBy, &v.Reason, &v.Body, (*string)(&v.State), &v.DecidedBy,
-		(*timeColumn)(&v.CreatedAt), (*timeColumn)(&v.ExpiresAt))
+	err := r.Scan((*columns.ID)(&v.ID), &v.ClientID, &v.RequestedBy, &v.Reason, &v.Body, (*string)(&v.State), &v.DecidedBy,
+		(*columns.Time)(&v.CreatedAt), (*columns.Time)(&v.ExpiresAt))
 	return v, err
 }
 
 func sweepMinted(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	batches, err := t.exec(sqlSweepBatches, millis(now), limit)
+	batches, err := t.exec(sqlSweepBatches, columns.Millis(now), limit)
 	if err != nil {
 		return 0, 0, err
 	}
-	requests, err := t.exec(sqlSweepRequests, millis(now), limit-int(batches))
+	requests, err := t.exec(sqlSweepRequests, columns.Millis(now), limit-int(batches))
 	return batches + requests, 0, err
 }

@@ -26,6 +26,7 @@ import (
 	_ "modernc.org/sqlite" // registers the driver
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 // DefaultMaxQueue is how many writes may wait if Config says nothing.
@@ -64,8 +65,8 @@ type Store struct {
 	reads  *sql.DB
 	stmts  sync.Map // statement text -> *sql.Stmt on reads
 	writer *writer
-	head   *head
-	events *head
+	head   *head.Head
+	events *head.Head
 	walk   tokenWalk
 	cache  *grantCache
 	close  func() error
@@ -125,17 +126,17 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.head = newHead(seq)
+	s.head = head.New(seq)
 	last, err := s.lastEvent(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.events = newHead(last)
+	s.events = head.New(last)
 	queue := c.MaxQueue
 	if queue <= 0 {
 		queue = DefaultMaxQueue
 	}
-	s.writer = newWriter(conn, &s.walk, s.cache, queue, c.OnCommit, s.head.advance, s.events.advance)
+	s.writer = newWriter(conn, &s.walk, s.cache, queue, c.OnCommit, s.head.Advance, s.events.Advance)
 	go s.writer.loop()
 	s.log.InfoContext(ctx, "database open", slog.String("path", path), slog.Uint64("log_seq", seq))
 	return s, nil
@@ -148,8 +149,8 @@ func (s *Store) shutdown() error {
 	var errs []error
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())
-		s.head.close()
-		s.events.close()
+		s.head.Close()
+		s.events.Close()
 	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -39,7 +40,7 @@ WHERE session_id IN (
 // EventLog implements authority.EventLog. One writer commits, so that numbers
 // are in the order of the commits.
 func (s *Store) EventLog(ctx context.Context, after uint64, limit int) ([]authority.LoggedEvent, error) {
-	return many(ctx, s, "event log", func(r row) (authority.LoggedEvent, error) {
+	return many(ctx, s, "event log", func(r columns.Row) (authority.LoggedEvent, error) {
 		var e authority.LoggedEvent
 		var err error
 		e.Event, err = scanEvent(prefixed{r, &e.Seq})
@@ -49,14 +50,14 @@ func (s *Store) EventLog(ctx context.Context, after uint64, limit int) ([]author
 
 // prefixed is a row whose first column goes elsewhere.
 type prefixed struct {
-	row
+	columns.Row
 	first any
 }
 
-func (p prefixed) Scan(dest ...any) error { return p.row.Scan(append([]any{p.first}, dest...)...) }
+func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append([]any{p.first}, dest...)...) }
 
 // WaitEvents implements authority.EventLog.
-func (s *Store) WaitEvents(ctx context.Context, after uint64) error { return s.events.wait(ctx, after) }
+func (s *Store) WaitEvents(ctx context.Context, after uint64) error { return s.events.Wait(ctx, after) }
 
 func (s *Store) lastEvent(ctx context.Context) (uint64, error) {
 	return one(ctx, s, "end of the event log", scanNumber, sqlLastEvent)
@@ -67,7 +68,7 @@ func (s *Store) OutboxCursor(ctx context.Context) (uint64, error) {
 	return one(ctx, s, "outbox cursor", scanNumber, sqlOutboxCursor)
 }
 
-func scanNumber(r row) (uint64, error) {
+func scanNumber(r columns.Row) (uint64, error) {
 	var n uint64
 	err := r.Scan(&n)
 	return n, err
@@ -94,9 +95,9 @@ func (s *Store) Enqueue(ctx context.Context, from, to uint64, ds []authority.Del
 
 // SessionsEndedBy implements authority.LogoutStore.
 func (s *Store) SessionsEndedBy(ctx context.Context, event secret.ID) ([]authority.ClientSession, error) {
-	return many(ctx, s, "clients of ended sessions", func(r row) (authority.ClientSession, error) {
+	return many(ctx, s, "clients of ended sessions", func(r columns.Row) (authority.ClientSession, error) {
 		var c authority.ClientSession
-		err := r.Scan(&c.ClientID, (*idColumn)(&c.AccountID), (*idColumn)(&c.SessionID))
+		err := r.Scan(&c.ClientID, (*columns.ID)(&c.AccountID), (*columns.ID)(&c.SessionID))
 		return c, err
 	}, sqlEndedBy, event[:])
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 // stmt returns the prepared statement for a text. database/sql prepares it once
@@ -27,7 +28,7 @@ func (s *Store) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 // one reads a single row, or returns ErrNotFound. Errors say what was read.
-func one[T any](ctx context.Context, s *Store, what string, scan func(row) (T, error), text string, args ...any) (T, error) {
+func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
 	var none T
 	stmt, err := s.stmt(ctx, text)
 	if err != nil {
@@ -44,7 +45,7 @@ func one[T any](ctx context.Context, s *Store, what string, scan func(row) (T, e
 }
 
 // many reads all rows of an answer that the text limits.
-func many[T any](ctx context.Context, s *Store, what string, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
 	stmt, err := s.stmt(ctx, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -60,7 +61,7 @@ func many[T any](ctx context.Context, s *Store, what string, scan func(row) (T, 
 	return found, nil
 }
 
-func collect[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
+func collect[T any](rows *sql.Rows, scan func(columns.Row) (T, error)) ([]T, error) {
 	defer rows.Close()
 	var found []T
 	for rows.Next() {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 var errReadOnly = errors.New("database was opened for reading only")
@@ -46,7 +48,7 @@ func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
-	s := &Store{path: path, log: slog.New(slog.DiscardHandler), reads: db, head: newHead(0), events: newHead(0), cache: newGrantCache()}
+	s := &Store{path: path, log: slog.New(slog.DiscardHandler), reads: db, head: head.New(0), events: head.New(0), cache: newGrantCache()}
 	s.close = sync.OnceValue(s.shutdown)
 	return s, nil
 }
@@ -72,7 +74,7 @@ func (s *Store) Contents(ctx context.Context) (Contents, error) {
 		return c, fmt.Errorf("count rows: %w", err)
 	}
 	var newest secret.ID
-	switch err := s.reads.QueryRowContext(ctx, newestEvent).Scan((*idColumn)(&newest)); {
+	switch err := s.reads.QueryRowContext(ctx, newestEvent).Scan((*columns.ID)(&newest)); {
 	case err == nil:
 		c.Newest = newest.Time()
 	case !errors.Is(err, sql.ErrNoRows):

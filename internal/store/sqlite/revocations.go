@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -129,7 +130,7 @@ func (e *ending) run() error {
 
 // token removes the registry row. One that has expired is dead already.
 func (e *ending) token() error {
-	n, err := e.tx.exec(sqlDeleteToken, e.r.Token.ID[:], millis(e.r.Now))
+	n, err := e.tx.exec(sqlDeleteToken, e.r.Token.ID[:], columns.Millis(e.r.Now))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -155,7 +156,7 @@ func (e *ending) session() error {
 // endSession ends a session and, also when it has ended or gone before, the
 // grants that belong to it.
 func (e *ending) endSession(id secret.ID) error {
-	ended, err := e.tx.ids(sqlEndSession, id[:], millis(e.r.Now), e.r.Reason, millis(e.r.Now.Add(keepEnded)))
+	ended, err := e.tx.ids(sqlEndSession, id[:], columns.Millis(e.r.Now), e.r.Reason, columns.Millis(e.r.Now.Add(columns.KeepEnded)))
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (e *ending) endSession(id secret.ID) error {
 }
 
 func (e *ending) account() error {
-	sessions, err := manyOf(e.tx, scanID, sqlLiveSessions, e.r.Account[:], blob(e.r.ExceptSession))
+	sessions, err := manyOf(e.tx, scanID, sqlLiveSessions, e.r.Account[:], columns.Blob(e.r.ExceptSession))
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (e *ending) account() error {
 			return err
 		}
 	}
-	return e.grants(sqlEndGrantsOfAccount, e.r.Account[:], blob(e.r.ExceptSession))
+	return e.grants(sqlEndGrantsOfAccount, e.r.Account[:], columns.Blob(e.r.ExceptSession))
 }
 
 func (e *ending) client() error {
@@ -211,7 +212,7 @@ func (e *ending) consent() error {
 
 // grants ends the live grants that the statement picks and logs each.
 func (e *ending) grants(text string, target any, more ...any) error {
-	args := append([]any{target, millis(e.r.Now), e.r.Reason, millis(e.r.Now.Add(keepEnded)), e.r.EndCode()}, more...)
+	args := append([]any{target, columns.Millis(e.r.Now), e.r.Reason, columns.Millis(e.r.Now.Add(columns.KeepEnded)), e.r.EndCode()}, more...)
 	ended, err := e.tx.ids(text, args...)
 	if err != nil {
 		return err
@@ -243,8 +244,8 @@ func appendLog(t *tx, entry *authority.LogEntry) error {
 	if err := t.row(sqlNextSeq, nil, &entry.Seq); err != nil {
 		return err
 	}
-	_, err := t.exec(sqlAppendLog, int64(entry.Seq), string(entry.Kind), blob(entry.ID), entry.KeyID, entry.Reason, // #nosec G115 -- counts up from 1
-		millis(entry.At), millis(entry.Until), entry.Name, string(entry.Data))
+	_, err := t.exec(sqlAppendLog, int64(entry.Seq), string(entry.Kind), columns.Blob(entry.ID), entry.KeyID, entry.Reason, // #nosec G115 -- counts up from 1
+		columns.Millis(entry.At), columns.Millis(entry.Until), entry.Name, string(entry.Data))
 	if err != nil {
 		return err
 	}
@@ -259,7 +260,7 @@ func (s *Store) Log(ctx context.Context, after uint64, limit int) ([]authority.L
 
 // Head implements authority.RevocationStore.
 func (s *Store) Head(ctx context.Context) (incarnation string, seq uint64, err error) {
-	incarnation, err = one(ctx, s, "head of the revocation log", func(r row) (string, error) {
+	incarnation, err = one(ctx, s, "head of the revocation log", func(r columns.Row) (string, error) {
 		var name string
 		err := r.Scan(&name, &seq)
 		return name, err
@@ -269,17 +270,17 @@ func (s *Store) Head(ctx context.Context) (incarnation string, seq uint64, err e
 
 // Live implements authority.RevocationStore. Entries come in order.
 func (s *Store) Live(ctx context.Context, now time.Time) (entries []authority.LogEntry, seq uint64, err error) {
-	found, err := many(ctx, s, "live revocations", func(r row) (authority.LogEntry, error) {
+	found, err := many(ctx, s, "live revocations", func(r columns.Row) (authority.LogEntry, error) {
 		var entry authority.LogEntry
 		var number *uint64
 		var kind, key, reason, name *string
-		err := r.Scan(&seq, &number, &kind, (*idColumn)(&entry.ID), &key, &reason, (*timeColumn)(&entry.At), (*timeColumn)(&entry.Until),
-			&name, (*dataColumn)(&entry.Data))
+		err := r.Scan(&seq, &number, &kind, (*columns.ID)(&entry.ID), &key, &reason, (*columns.Time)(&entry.At), (*columns.Time)(&entry.Until),
+			&name, (*columns.JSON)(&entry.Data))
 		if err == nil && number != nil {
 			entry.Seq, entry.Kind, entry.KeyID, entry.Reason, entry.Name = *number, authority.Kind(*kind), *key, *reason, *name
 		}
 		return entry, err
-	}, sqlLive, millis(now))
+	}, sqlLive, columns.Millis(now))
 	if len(found) == 1 && found[0].Seq == 0 {
 		found = nil
 	}
@@ -292,11 +293,11 @@ func (s *Store) Revoked(ctx context.Context, k authority.Kind, id secret.ID) (au
 }
 
 // Wait implements authority.RevocationStore.
-func (s *Store) Wait(ctx context.Context, after uint64) error { return s.head.wait(ctx, after) }
+func (s *Store) Wait(ctx context.Context, after uint64) error { return s.head.Wait(ctx, after) }
 
-func scanEntry(r row) (authority.LogEntry, error) {
+func scanEntry(r columns.Row) (authority.LogEntry, error) {
 	var e authority.LogEntry
-	err := r.Scan(&e.Seq, (*string)(&e.Kind), (*idColumn)(&e.ID), &e.KeyID, &e.Reason, (*timeColumn)(&e.At), (*timeColumn)(&e.Until),
-		&e.Name, (*dataColumn)(&e.Data))
+	err := r.Scan(&e.Seq, (*string)(&e.Kind), (*columns.ID)(&e.ID), &e.KeyID, &e.Reason, (*columns.Time)(&e.At), (*columns.Time)(&e.Until),
+		&e.Name, (*columns.JSON)(&e.Data))
 	return e, err
 }

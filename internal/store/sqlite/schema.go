@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 //go:embed migrations/*.sql
@@ -109,7 +111,7 @@ func markApplied(ctx context.Context, db *sql.DB, list []Migration) error {
 	if err != nil {
 		return err
 	}
-	applied, err := collect(rows, func(r row) (Migration, error) {
+	applied, err := collect(rows, func(r columns.Row) (Migration, error) {
 		var m Migration
 		err := r.Scan(&m.Version, &m.AppliedAt)
 		return m, err

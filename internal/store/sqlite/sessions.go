@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -39,18 +39,14 @@ WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2 AND idle_until > ?2`
 	sqlSessionMoved = `SELECT id FROM sessions WHERE id = ?1 AND ended_at IS NULL AND expires_at > ?2 AND idle_until > ?2`
 )
 
-// keepEnded is how long ended and expired grants and sessions stay, so that a
-// late replay is still recognised.
-const keepEnded = 24 * time.Hour
-
 // CreateSession implements authority.SessionStore. ErrEnded: the account is
 // disabled. ErrConflict: the id is taken.
 func (s *Store) CreateSession(ctx context.Context, v authority.Session, replaces secret.ID, e authority.Event) error {
 	return s.write(ctx, "create session", func(t *tx) error {
-		n, err := t.exec(sqlInsertSession, v.ID[:], v.AccountID[:], v.Digest[:], millis(v.AuthTime), list(v.AMR), v.ACR,
-			millis(v.CreatedAt), millis(v.LastSeen), millis(v.IdleUntil), millis(v.ExpiresAt),
-			v.First.Network, v.First.UserAgent, v.Last.Network, v.Last.UserAgent, endMillis(v.EndedAt), v.EndReason,
-			sweepAt(v.EndedAt, v.IdleUntil, v.ExpiresAt))
+		n, err := t.exec(sqlInsertSession, v.ID[:], v.AccountID[:], v.Digest[:], columns.Millis(v.AuthTime), columns.List(v.AMR), v.ACR,
+			columns.Millis(v.CreatedAt), columns.Millis(v.LastSeen), columns.Millis(v.IdleUntil), columns.Millis(v.ExpiresAt),
+			v.First.Network, v.First.UserAgent, v.Last.Network, v.Last.UserAgent, columns.EndMillis(v.EndedAt), v.EndReason,
+			columns.SweepAt(v.EndedAt, v.IdleUntil, v.ExpiresAt))
 		if err != nil {
 			return err
 		}
@@ -74,7 +70,7 @@ func (s *Store) CreateSession(ctx context.Context, v authority.Session, replaces
 
 // sessionRefused says why sqlInsertSession stored nothing.
 func sessionRefused(t *tx, id secret.ID) error {
-	err := t.row(sqlSessionExists, []any{id[:]}, new(idColumn))
+	err := t.row(sqlSessionExists, []any{id[:]}, new(columns.ID))
 	switch {
 	case err == nil:
 		return authority.ErrConflict
@@ -94,7 +90,7 @@ func (s *Store) Session(ctx context.Context, id secret.ID) (authority.Session, e
 // v.LastSeen; one whose row is gone has ended too.
 func (s *Store) TouchSession(ctx context.Context, v authority.Session) error {
 	return s.write(ctx, "touch session", func(t *tx) error {
-		n, err := t.exec(sqlTouchSession, v.ID[:], millis(v.LastSeen), millis(v.IdleUntil), v.Last.Network, v.Last.UserAgent)
+		n, err := t.exec(sqlTouchSession, v.ID[:], columns.Millis(v.LastSeen), columns.Millis(v.IdleUntil), v.Last.Network, v.Last.UserAgent)
 		if err != nil {
 			return err
 		}
@@ -108,7 +104,7 @@ func (s *Store) TouchSession(ctx context.Context, v authority.Session) error {
 // MoveSession implements authority.SessionStore.
 func (s *Store) MoveSession(ctx context.Context, v authority.Session, was authority.Context, e authority.Event) error {
 	return s.write(ctx, "move session", func(t *tx) error {
-		n, err := t.exec(sqlMoveSession, v.ID[:], millis(v.LastSeen), millis(v.IdleUntil), v.Last.Network, v.Last.UserAgent,
+		n, err := t.exec(sqlMoveSession, v.ID[:], columns.Millis(v.LastSeen), columns.Millis(v.IdleUntil), v.Last.Network, v.Last.UserAgent,
 			was.Network, was.UserAgent)
 		if err != nil {
 			return err
@@ -116,7 +112,7 @@ func (s *Store) MoveSession(ctx context.Context, v authority.Session, was author
 		if n > 0 {
 			return insertEvent(t, e)
 		}
-		err = t.row(sqlSessionMoved, []any{v.ID[:], millis(v.LastSeen)}, new(idColumn))
+		err = t.row(sqlSessionMoved, []any{v.ID[:], columns.Millis(v.LastSeen)}, new(columns.ID))
 		switch {
 		case err == nil:
 			return authority.ErrConflict
@@ -129,34 +125,21 @@ func (s *Store) MoveSession(ctx context.Context, v authority.Session, was author
 
 // Sessions implements authority.SessionStore. Ended ones are listed until swept.
 func (s *Store) Sessions(ctx context.Context, account secret.ID, p authority.Page) ([]authority.Session, error) {
-	after, err := pageID(p, secret.ID{})
+	after, err := columns.PageID(p, secret.ID{})
 	if err != nil {
 		return nil, err
 	}
 	if account.IsZero() {
-		return many(ctx, s, "sessions", scanSession, sqlSessions, after[:], pageLimit(p))
+		return many(ctx, s, "sessions", scanSession, sqlSessions, after[:], columns.PageLimit(p))
 	}
-	return many(ctx, s, "sessions", scanSession, sqlSessionsOfAccount, account[:], after[:], pageLimit(p))
+	return many(ctx, s, "sessions", scanSession, sqlSessionsOfAccount, account[:], after[:], columns.PageLimit(p))
 }
 
-// sweepAt is the earliest moment at which upkeep could have to remove a session
-// or grant.
-func sweepAt(ended, idle, expires time.Time) int64 {
-	over := idle
-	if expires.Before(over) {
-		over = expires
-	}
-	if !ended.IsZero() && ended.Before(over) {
-		over = ended
-	}
-	return millis(over.Add(keepEnded))
-}
-
-func scanSession(r row) (authority.Session, error) {
+func scanSession(r columns.Row) (authority.Session, error) {
 	var v authority.Session
-	err := r.Scan((*idColumn)(&v.ID), (*idColumn)(&v.AccountID), bytesColumn(v.Digest[:]), (*timeColumn)(&v.AuthTime),
-		(*listColumn)(&v.AMR), &v.ACR, (*timeColumn)(&v.CreatedAt), (*timeColumn)(&v.LastSeen),
-		(*timeColumn)(&v.IdleUntil), (*timeColumn)(&v.ExpiresAt), &v.First.Network, &v.First.UserAgent,
-		&v.Last.Network, &v.Last.UserAgent, (*timeColumn)(&v.EndedAt), &v.EndReason)
+	err := r.Scan((*columns.ID)(&v.ID), (*columns.ID)(&v.AccountID), columns.Bytes(v.Digest[:]), (*columns.Time)(&v.AuthTime),
+		(*columns.Strings)(&v.AMR), &v.ACR, (*columns.Time)(&v.CreatedAt), (*columns.Time)(&v.LastSeen),
+		(*columns.Time)(&v.IdleUntil), (*columns.Time)(&v.ExpiresAt), &v.First.Network, &v.First.UserAgent,
+		&v.Last.Network, &v.Last.UserAgent, (*columns.Time)(&v.EndedAt), &v.EndReason)
 	return v, err
 }

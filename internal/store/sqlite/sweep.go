@@ -10,6 +10,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -97,15 +98,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 }
 
 func sweepCodes(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepCodes, millis(now), limit)
+	removed, err = t.exec(sqlSweepCodes, columns.Millis(now), limit)
 	return removed, 0, err
 }
 
 func sweepGrants(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	if postponed, err = t.exec(sqlPostponeGrants, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if postponed, err = t.exec(sqlPostponeGrants, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	removed, err = t.exec(sqlSweepGrants, millis(now), limit, keepEnded.Milliseconds())
+	removed, err = t.exec(sqlSweepGrants, columns.Millis(now), limit, columns.KeepEnded.Milliseconds())
 	if removed > 0 {
 		t.changedGrants()
 	}
@@ -113,13 +114,13 @@ func sweepGrants(t *tx, now time.Time, limit int) (removed, postponed int64, err
 }
 
 func sweepSessions(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	if postponed, err = t.exec(sqlPostponeSessions, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if postponed, err = t.exec(sqlPostponeSessions, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	if _, err := t.exec(sqlSweepTold, millis(now), limit, keepEnded.Milliseconds()); err != nil {
+	if _, err := t.exec(sqlSweepTold, columns.Millis(now), limit, columns.KeepEnded.Milliseconds()); err != nil {
 		return 0, 0, err
 	}
-	removed, err = t.exec(sqlSweepSessions, millis(now), limit, keepEnded.Milliseconds())
+	removed, err = t.exec(sqlSweepSessions, columns.Millis(now), limit, columns.KeepEnded.Milliseconds())
 	return removed, postponed, err
 }
 
@@ -183,7 +184,7 @@ func (s *Store) sweepTokens(ctx context.Context, now time.Time, limit int, count
 	}
 	if expired > 0 {
 		err := s.write(ctx, "sweep tokens", func(t *tx) error {
-			n, err := t.exec(sqlSweepTokens, first[:], last[:], millis(now))
+			n, err := t.exec(sqlSweepTokens, first[:], last[:], columns.Millis(now))
 			*count = int(n)
 			if err != nil {
 				return err
@@ -198,9 +199,9 @@ func (s *Store) sweepTokens(ctx context.Context, now time.Time, limit int, count
 	return w.advance(seen, len(seen) == limit*walkFactor || expired == limit), nil
 }
 
-func scanExpiry(r row) (authority.Token, error) {
+func scanExpiry(r columns.Row) (authority.Token, error) {
 	var v authority.Token
-	err := r.Scan((*idColumn)(&v.ID), (*timeColumn)(&v.ExpiresAt))
+	err := r.Scan((*columns.ID)(&v.ID), (*columns.Time)(&v.ExpiresAt))
 	return v, err
 }
 
@@ -230,7 +231,7 @@ func (w *tokenWalk) issued(v authority.Token) {
 // end is the id at which a pass can stop, and false if there is nothing before it.
 func (w *tokenWalk) end(now time.Time) (secret.ID, bool) {
 	if !w.whole {
-		return lastID, true
+		return columns.LastID, true
 	}
 	shortest := w.shortest.Load()
 	if shortest == math.MaxInt64 {
@@ -257,13 +258,13 @@ func (w *tokenWalk) advance(seen []authority.Token, more bool) bool {
 // Ready implements authority.Maintainer.
 func (s *Store) Ready(ctx context.Context, now time.Time) error {
 	err := s.write(ctx, "write readiness", func(t *tx) error {
-		_, err := t.exec(sqlWriteReady, millis(now))
+		_, err := t.exec(sqlWriteReady, columns.Millis(now))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	read, err := one(ctx, s, "read readiness", func(r row) (int64, error) {
+	read, err := one(ctx, s, "read readiness", func(r columns.Row) (int64, error) {
 		var at int64
 		err := r.Scan(&at)
 		return at, err
@@ -271,8 +272,8 @@ func (s *Store) Ready(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if read < millis(now) {
-		return fmt.Errorf("read readiness: wrote %d, found %d", millis(now), read)
+	if read < columns.Millis(now) {
+		return fmt.Errorf("read readiness: wrote %d, found %d", columns.Millis(now), read)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -35,7 +36,7 @@ func (s *Store) CreateTicket(ctx context.Context, v authority.Ticket, now time.T
 		return errTicketBounds
 	}
 	return s.write(ctx, "create ticket", func(t *tx) error {
-		n, err := t.exec(sqlCreateTicket, string(v.Kind), v.Key, ticketValue(v.Value), millis(v.ExpiresAt), millis(now))
+		n, err := t.exec(sqlCreateTicket, string(v.Kind), v.Key, ticketValue(v.Value), columns.Millis(v.ExpiresAt), columns.Millis(now))
 		if err == nil && n == 0 {
 			err = authority.ErrConflict
 		}
@@ -45,7 +46,7 @@ func (s *Store) CreateTicket(ctx context.Context, v authority.Ticket, now time.T
 
 // Ticket implements authority.TicketStore.
 func (s *Store) Ticket(ctx context.Context, kind authority.TicketKind, key string, now time.Time) (authority.Ticket, error) {
-	return one(ctx, s, "ticket", scanTicket, sqlTicket, string(kind), key, millis(now))
+	return one(ctx, s, "ticket", scanTicket, sqlTicket, string(kind), key, columns.Millis(now))
 }
 
 // SwapTicket implements authority.TicketStore.
@@ -54,11 +55,11 @@ func (s *Store) SwapTicket(ctx context.Context, v authority.Ticket, old []byte, 
 		return errTicketBounds
 	}
 	return s.write(ctx, "swap ticket", func(t *tx) error {
-		n, err := t.exec(sqlSwapTicket, string(v.Kind), v.Key, ticketValue(v.Value), millis(v.ExpiresAt), ticketValue(old), millis(now))
+		n, err := t.exec(sqlSwapTicket, string(v.Kind), v.Key, ticketValue(v.Value), columns.Millis(v.ExpiresAt), ticketValue(old), columns.Millis(now))
 		if err != nil || n == 1 {
 			return err
 		}
-		if _, err := oneOf(t, scanTicket, sqlTicket, string(v.Kind), v.Key, millis(now)); err != nil {
+		if _, err := oneOf(t, scanTicket, sqlTicket, string(v.Kind), v.Key, columns.Millis(now)); err != nil {
 			return err
 		}
 		return authority.ErrConflict
@@ -68,7 +69,7 @@ func (s *Store) SwapTicket(ctx context.Context, v authority.Ticket, old []byte, 
 // TakeTicket implements authority.TicketStore.
 func (s *Store) TakeTicket(ctx context.Context, kind authority.TicketKind, key string, now time.Time) (taken authority.Ticket, err error) {
 	err = s.write(ctx, "take ticket", func(t *tx) error {
-		found, err := manyOf(t, scanTicket, sqlTakeTicket, string(kind), key, millis(now))
+		found, err := manyOf(t, scanTicket, sqlTakeTicket, string(kind), key, columns.Millis(now))
 		t.changed += int64(len(found))
 		switch {
 		case err != nil:
@@ -97,13 +98,13 @@ func ticketValue(value []byte) []byte {
 	return value
 }
 
-func scanTicket(r row) (authority.Ticket, error) {
+func scanTicket(r columns.Row) (authority.Ticket, error) {
 	var v authority.Ticket
-	err := r.Scan((*string)(&v.Kind), &v.Key, &v.Value, (*timeColumn)(&v.ExpiresAt))
+	err := r.Scan((*string)(&v.Kind), &v.Key, &v.Value, (*columns.Time)(&v.ExpiresAt))
 	return v, err
 }
 
 func sweepTickets(t *tx, now time.Time, limit int) (removed, postponed int64, err error) {
-	removed, err = t.exec(sqlSweepTickets, millis(now), limit)
+	removed, err = t.exec(sqlSweepTickets, columns.Millis(now), limit)
 	return removed, 0, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
 const (
@@ -33,7 +34,7 @@ func (s *Store) Consume(ctx context.Context, uses []authority.Use, now time.Time
 	}
 	err := s.write(ctx, "consume", func(t *tx) error {
 		for i, u := range uses {
-			outcome, err := consume(t, u, millis(now))
+			outcome, err := consume(t, u, columns.Millis(now))
 			if err != nil {
 				return err
 			}
@@ -63,7 +64,7 @@ func consume(t *tx, u authority.Use, now int64) (outcome, err error) {
 		return authority.ErrNotFound, nil
 	case err != nil:
 		return nil, err
-	case !secret.Equal(state.Digest[:], u.Digest[:]), millis(state.ExpiresAt) <= now:
+	case !secret.Equal(state.Digest[:], u.Digest[:]), columns.Millis(state.ExpiresAt) <= now:
 		return authority.ErrNotFound, nil
 	case state.GrantEnded:
 		return authority.ErrEnded, nil

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/store/columns"
+	"github.com/jetonhq/jeton/internal/store/head"
 )
 
 const (
@@ -22,8 +24,6 @@ const (
 // maxBatch bounds one commit, so that a burst does not make the first caller
 // wait for the last.
 const maxBatch = 512
-
-var errClosed = errors.New("store is closed")
 
 // op is one call waiting for the writer. run may be called twice: when a commit
 // fails, the calls in it are run again, each in a transaction of its own. So it
@@ -102,7 +102,7 @@ func (w *writer) enqueue(o *op) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return errClosed
+		return head.ErrClosed
 	}
 	if len(w.queue) >= w.max {
 		return authority.ErrBusy
@@ -316,7 +316,7 @@ func (t *tx) ids(text string, args ...any) ([]secret.ID, error) {
 }
 
 // manyOf reads all rows inside the transaction.
-func manyOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+func manyOf[T any](t *tx, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
 	s, err := t.stmt(text)
 	if err != nil {
 		return nil, err
@@ -330,12 +330,12 @@ func manyOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) (
 
 // row reads a single row into dest, or returns ErrNotFound.
 func (t *tx) row(text string, args []any, dest ...any) error {
-	_, err := oneOf(t, func(r row) (struct{}, error) { return struct{}{}, r.Scan(dest...) }, text, args...)
+	_, err := oneOf(t, func(r columns.Row) (struct{}, error) { return struct{}{}, r.Scan(dest...) }, text, args...)
 	return err
 }
 
 // oneOf reads a single row inside the transaction, or returns ErrNotFound.
-func oneOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) (T, error) {
+func oneOf[T any](t *tx, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
 	var none T
 	s, err := t.stmt(text)
 	if err != nil {
@@ -348,8 +348,8 @@ func oneOf[T any](t *tx, scan func(row) (T, error), text string, args ...any) (T
 	return v, err
 }
 
-func scanID(r row) (secret.ID, error) {
+func scanID(r columns.Row) (secret.ID, error) {
 	var id secret.ID
-	err := r.Scan((*idColumn)(&id))
+	err := r.Scan((*columns.ID)(&id))
 	return id, err
 }
