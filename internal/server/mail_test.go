@@ -324,6 +324,8 @@ func TestMail_DeferredAndRefused(t *testing.T) {
 // once it is verified that the address is theirs.
 func TestMail_FormerAddress(t *testing.T) {
 	w, s := mailing(t)
+	planned := w.receiver() // an event is planned for all channels at once
+	w.webhook("planned", planned.URL, "password_set")
 	p := accounts.ProfileOf(w.person)
 	p.Email, p.EmailVerified = "thief@example.net", false
 	_, err := w.parts.Accounts.UpdateProfile(t.Context(), admin(), w.person.ID, p, "test")
@@ -333,6 +335,7 @@ func TestMail_FormerAddress(t *testing.T) {
 		t.Errorf("to %s\n%s", m.Envelope, m.Text)
 	}
 	w.setPassword() // nobody to tell: the address is not verified
+	planned.await(1)
 	w.to("ada@example.org")
 	m = s.Wait(2)[1]
 	if m.Envelope != "ada@example.org" || !strings.Contains(m.Text, "go to this address from now on") {

@@ -129,6 +129,7 @@ func (w *world) deliveries(state string, n int) []adminclient.Delivery {
 // event's ids and nothing secret.
 func TestWebhook_Delivered(t *testing.T) {
 	w := newWorld(t, options{})
+	w.clock.advance(time.Second) // what was there before the webhook is older than it
 	hook := w.receiver()
 	key := w.webhook("siem", hook.URL+"/in?token=x", "account_*", "grant_created")
 	w.signedIn("web")
