@@ -21,8 +21,8 @@ const modulePath = "github.com/jetonhq/jeton"
 // layers runs from the bottom up: a package imports only from lines above its own.
 // Do not move a package to make a build pass: move the code.
 var layers = []string{
-	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/smtptest internal/coordtest internal/pgtest internal/dpop",
-	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd",
+	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/dpop",
+	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd internal/browsertest internal/smtptest internal/coordtest internal/pgtest",
 	". client internal/keys internal/seal internal/accounts internal/policies",
 	"bff jetonprom internal/publish internal/notify internal/notme internal/tokens internal/clients internal/feed",
 	"internal/store/columns internal/store/head internal/grants internal/mint internal/mail internal/flow internal/federation internal/provision",

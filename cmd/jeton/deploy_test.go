@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 var deployed = filepath.Join("..", "..", "deploy")
@@ -87,13 +88,7 @@ func TestDeploy_Compose(t *testing.T) {
 }
 
 func TestDeploy_Caddyfile(t *testing.T) {
-	caddy, err := exec.LookPath("caddy")
-	if err != nil {
-		if os.Getenv("JETON_TEST_ALL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("no caddy on PATH")
-	}
+	caddy := installed.Program(t, "caddy")
 	cmd := exec.CommandContext(t.Context(), caddy, "validate", "--adapter", "caddyfile", "--config", filepath.Join(deployed, "Caddyfile")) // #nosec G204 -- found on PATH
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil {

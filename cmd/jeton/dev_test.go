@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 // running is a started `jeton dev`.
@@ -62,20 +63,9 @@ func (d *running) secrets() map[string]string {
 // shell finds a shell and curl, which the transcript and the documents need.
 func shell(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"curl", "sed", "sh"} {
-		path, err := exec.LookPath(name)
-		if err == nil {
-			if name == "sh" {
-				return path
-			}
-			continue
-		}
-		if os.Getenv("JETON_TEST_ALL") == "1" {
-			t.Fatalf("%s is not on PATH", name)
-		}
-		t.Skipf("%s is not on PATH", name)
-	}
-	return ""
+	installed.Program(t, "curl")
+	installed.Program(t, "sed")
+	return installed.Program(t, "sh")
 }
 
 // paste runs commands one by one in one shell, as somebody who pastes them

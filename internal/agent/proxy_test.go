@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/installed"
 	"github.com/jetonhq/jeton/jetontest"
 )
 
@@ -27,7 +28,7 @@ import (
 const page = "../../docs/agent.md"
 
 func TestProxy_Nginx(t *testing.T) {
-	program := server(t, "nginx", "/usr/sbin/nginx")
+	program := installed.Program(t, "nginx", "/usr/sbin/nginx")
 	proxied(t, func(t *testing.T, dir string, w world) *exec.Cmd {
 		site := w.fill(t, block(t, "nginx"), "listen 80;", "listen "+w.proxy+";")
 		config := `daemon off; master_process off; pid nginx.pid; error_log stderr warn;
@@ -41,7 +42,7 @@ http {
 }
 
 func TestProxy_Caddy(t *testing.T) {
-	program := server(t, "caddy")
+	program := installed.Program(t, "caddy")
 	proxied(t, func(t *testing.T, dir string, w world) *exec.Cmd {
 		site := w.fill(t, block(t, "caddyfile"), ":80 {", "http://"+w.proxy+" {")
 		config := "{\n\tadmin off\n\tauto_https off\n}\n\n" + site
@@ -49,21 +50,6 @@ func TestProxy_Caddy(t *testing.T) {
 		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
 		return cmd
 	})
-}
-
-// server finds a proxy. A desk may be without it, the full run may not.
-func server(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("JETON_TEST_ALL") != "" {
-		t.Fatalf("%s is missing; scripts/install-test-packages installs it", names[0])
-	}
-	t.Skipf("%s is missing; scripts/install-test-packages installs it", names[0])
-	return ""
 }
 
 // block is the one code block of a language on the page.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"testing"
+
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 // Etcd starts a single etcd that keeps its data for the length of the test.
 func Etcd(t testing.TB) *Service {
 	t.Helper()
-	program := find(t, "etcd", "etcd")
+	program := installed.Program(t, "etcd")
 	clients, peers, dir := freeAddress(t), freeAddress(t), t.TempDir()
 	return run(&Service{
 		Address: clients, t: t, name: program, dir: dir,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -28,22 +27,6 @@ type Service struct {
 
 // patience is for a machine that does other things as well.
 const patience = time.Minute
-
-// find returns the first of the programs that is there. A missing one skips the
-// test, or fails it where everything must run (JETON_TEST_ALL).
-func find(t testing.TB, what string, programs ...string) string {
-	t.Helper()
-	for _, p := range programs {
-		if path, err := exec.LookPath(p); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("JETON_TEST_ALL") != "" {
-		t.Fatalf("%s is not installed", what)
-	}
-	t.Skipf("%s is not installed", what)
-	return ""
-}
 
 // Start starts the process, or starts it again, and waits until it answers.
 func (s *Service) Start() {

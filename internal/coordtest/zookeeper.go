@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 // zookeeperClasses are where Debian puts the server and its logging.
@@ -18,10 +20,7 @@ const zookeeperClasses = "/usr/share/java/zookeeper.jar"
 // length of the test.
 func ZooKeeper(t testing.TB) *Service {
 	t.Helper()
-	program := find(t, "java", "java")
-	if _, err := os.Stat(zookeeperClasses); err != nil {
-		find(t, "zookeeper", zookeeperClasses)
-	}
+	program := installed.Program(t, "java")
 	address, dir := freeAddress(t), t.TempDir()
 	_, port, _ := net.SplitHostPort(address)
 	config := filepath.Join(dir, "zoo.cfg")
@@ -34,7 +33,7 @@ func ZooKeeper(t testing.TB) *Service {
 	return run(&Service{
 		Address: address, t: t, name: program, dir: dir, alive: ruok,
 		args: []string{
-			"-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", zookeeperClasses,
+			"-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", installed.File(t, zookeeperClasses),
 			"org.apache.zookeeper.server.quorum.QuorumPeerMain", config,
 		},
 	})

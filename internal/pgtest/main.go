@@ -2,9 +2,10 @@ package pgtest
 
 import (
 	"errors"
-	"os"
 	"sync"
 	"testing"
+
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 // shared is the one server of a test binary.
@@ -42,12 +43,26 @@ func Copy(t testing.TB, template string, prepare func(url string) error) string 
 func running(t testing.TB) *Server {
 	t.Helper()
 	shared.once.Do(func() { shared.server, shared.err = Start() })
-	switch err := shared.err; {
-	case err == nil:
-	case errors.Is(err, ErrNotInstalled) && os.Getenv("JETON_TEST_ALL") == "":
-		t.Skip(err)
-	default:
+	check(t, shared.err)
+	return shared.server
+}
+
+// Own starts a server that this test alone uses, with settings as [Start] takes
+// them, and stops it when the test ends.
+func Own(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s, err := Start(settings...)
+	check(t, err)
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case errors.Is(err, ErrNotInstalled):
+		installed.Missing(t, err.Error())
+	case err != nil:
 		t.Fatal(err)
 	}
-	return shared.server
 }

@@ -3,7 +3,6 @@ package publish_test
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -393,9 +392,6 @@ func TestPublish_ZooKeeperCredentials(t *testing.T) {
 
 // BenchmarkPublish is the time from a rotation to its use by a hundred watchers.
 func BenchmarkPublish_ZooKeeper(b *testing.B) {
-	if os.Getenv("JETON_TEST_ALL") == "" && testing.Short() {
-		b.Skip("needs ZooKeeper")
-	}
 	s := coordtest.ZooKeeper(b)
 	place, err := zookeeper.Open(zookeeper.Config{Servers: []string{s.Address}, Path: "/jeton"})
 	must(b, err)

@@ -1,13 +1,10 @@
 package server_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -16,55 +13,10 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/jetonhq/jeton/internal/browsertest"
 	"github.com/jetonhq/jeton/internal/clients"
 	"github.com/jetonhq/jeton/oauth"
 )
-
-// chromium starts a browser with a profile of its own. Without one on PATH the
-// test is skipped, or fails where everything must run.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("JETON_TEST_ALL") == "1" {
-			t.Fatal("chromium is not on PATH")
-		}
-		t.Skip("chromium is not on PATH")
-	}
-	profile, err := os.MkdirTemp(t.TempDir(), "profile")
-	must(t, err)
-	t.Cleanup(func() { // its processes may write there for a moment after it stopped
-		for range 100 {
-			if os.RemoveAll(profile) == nil {
-				return
-			}
-			<-time.After(50 * time.Millisecond)
-		}
-	})
-	allocator, stop := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(time.Minute),
-	)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func browse(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func heading(text string) chromedp.Action[chromedp.Void] {
-	return chromedp.WaitVisible(`//h1[contains(normalize-space(.), "` + text + `")]`)
-}
 
 // TestRelyingParty_Chromium is the whole life of a sign-in in a real browser,
 // with an app built on x/oauth2 and go-oidc at the other end: sign in, consent,
@@ -96,12 +48,12 @@ func TestRelyingParty_Chromium(t *testing.T) {
 		}
 	}
 
-	ctx := chromium(t)
+	ctx := browsertest.Chromium(t)
 	pkce := oauth2.GenerateVerifier()
-	browse(t, ctx,
-		chromedp.Navigate(p.oauth2.AuthCodeURL("s-1", oidc.Nonce("n-1"), oauth2.S256ChallengeOption(pkce))), heading("Sign in"),
+	browsertest.Do(t, ctx,
+		chromedp.Navigate(p.oauth2.AuthCodeURL("s-1", oidc.Nonce("n-1"), oauth2.S256ChallengeOption(pkce))), browsertest.Heading("Sign in"),
 		chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
-		heading("Allow Shop"), chromedp.Click(`button[value=allow]`), heading("arrived"))
+		browsertest.Heading("Allow Shop"), chromedp.Click(`button[value=allow]`), browsertest.Heading("arrived"))
 	got := wait()
 	if got.Get("state") != "s-1" || got.Get("iss") != w.issuer {
 		t.Errorf("arrived with %v", got)
@@ -125,12 +77,12 @@ func TestRelyingParty_Chromium(t *testing.T) {
 	p.remembered(fresh)
 
 	// Signed in and consented: the next request asks nothing.
-	browse(t, ctx, chromedp.Navigate(p.oauth2.AuthCodeURL("s-2", oauth2.S256ChallengeOption(pkce))), heading("arrived"))
+	browsertest.Do(t, ctx, chromedp.Navigate(p.oauth2.AuthCodeURL("s-2", oauth2.S256ChallengeOption(pkce))), browsertest.Heading("arrived"))
 	if got := wait(); got.Get("state") != "s-2" || got.Get("code") == "" {
 		t.Errorf("the second time: %v", got)
 	}
 
-	browse(t, ctx, chromedp.Navigate(w.issuer+"/end_session?"+values("id_token_hint", raw, "post_logout_redirect_uri", app.URL+"/bye", "state", "s-3").Encode()), heading("arrived"))
+	browsertest.Do(t, ctx, chromedp.Navigate(w.issuer+"/end_session?"+values("id_token_hint", raw, "post_logout_redirect_uri", app.URL+"/bye", "state", "s-3").Encode()), browsertest.Heading("arrived"))
 	if got := wait(); got.Get("state") != "s-3" {
 		t.Errorf("after the sign-out: %v", got)
 	}
@@ -138,5 +90,5 @@ func TestRelyingParty_Chromium(t *testing.T) {
 	if _, err := p.oauth2.TokenSource(t.Context(), &oauth2.Token{RefreshToken: fresh.RefreshToken}).Token(); err == nil {
 		t.Error("the app can still refresh")
 	}
-	browse(t, ctx, chromedp.Navigate(p.oauth2.AuthCodeURL("s-4", oauth2.S256ChallengeOption(pkce))), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(p.oauth2.AuthCodeURL("s-4", oauth2.S256ChallengeOption(pkce))), browsertest.Heading("Sign in"))
 }

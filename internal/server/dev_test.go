@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/jetonhq/jeton/internal/browsertest"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/server"
 )
@@ -78,13 +79,13 @@ func picture(name, scheme string) chromedp.Action[chromedp.Void] {
 // A newcomer's browser: the example app, the real pages, and back.
 func TestDev_Chromium(t *testing.T) {
 	d := runDev(t)
-	ctx := chromium(t)
-	browse(t, ctx, chromedp.EmulateViewport(1000, 760),
-		chromedp.Navigate(d.API+"/"), heading("Nobody is signed in"), picture("home", "light"),
-		chromedp.Click(`a[href="/login"]`), heading("Sign in"),
+	ctx := browsertest.Chromium(t)
+	browsertest.Do(t, ctx, chromedp.EmulateViewport(1000, 760),
+		chromedp.Navigate(d.API+"/"), browsertest.Heading("Nobody is signed in"), picture("home", "light"),
+		chromedp.Click(`a[href="/login"]`), browsertest.Heading("Sign in"),
 		chromedp.KeyEvent(d.User.Login), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(d.User.Password), chromedp.KeyEvent(kb.Enter),
-		heading("Allow Example web app"), chromedp.Click(`button[value=allow]`),
-		heading("Signed in"), picture("signed-in", "light"), picture("signed-in-dark", "dark"),
+		browsertest.Heading("Allow Example web app"), chromedp.Click(`button[value=allow]`),
+		browsertest.Heading("Signed in"), picture("signed-in", "light"), picture("signed-in-dark", "dark"),
 		chromedp.EmulateViewport(390, 760), picture("signed-in-phone", "light"), chromedp.EmulateViewport(1000, 760))
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
 	must(t, err)
@@ -100,17 +101,17 @@ func TestDev_Chromium(t *testing.T) {
 	}
 
 	// The person's own page lists the app.
-	browse(t, ctx, chromedp.Navigate(d.Issuer+"/"), heading("You are signed in"), picture("apps", "light"), picture("apps-dark", "dark"),
+	browsertest.Do(t, ctx, chromedp.Navigate(d.Issuer+"/"), browsertest.Heading("You are signed in"), picture("apps", "light"), picture("apps-dark", "dark"),
 		chromedp.EmulateViewport(390, 760), picture("apps-phone", "light"), chromedp.EmulateViewport(1000, 760))
 	if text, err = chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`)); err != nil || !strings.Contains(text, "Your apps\n") {
 		t.Errorf("the person's page says, %v:\n%s", err, text)
 	}
 
 	// Signed in and consented: again without a question. Then out, and back.
-	browse(t, ctx, chromedp.Navigate(d.API+"/login"), heading("Signed in"),
-		chromedp.Click(`//a[text()="Sign out"]`), heading("Nobody is signed in"),
-		chromedp.Navigate(d.API+"/login"), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(d.API+"/login"), browsertest.Heading("Signed in"),
+		chromedp.Click(`//a[text()="Sign out"]`), browsertest.Heading("Nobody is signed in"),
+		chromedp.Navigate(d.API+"/login"), browsertest.Heading("Sign in"))
 
 	// A code that this app did not ask for is not used.
-	browse(t, ctx, chromedp.Navigate(d.API+"/callback?code=planted&state=x&iss="+d.Issuer), heading("A code arrived"), picture("planted", "light"))
+	browsertest.Do(t, ctx, chromedp.Navigate(d.API+"/callback?code=planted&state=x&iss="+d.Issuer), browsertest.Heading("A code arrived"), picture("planted", "light"))
 }

@@ -129,11 +129,7 @@ func TestNodes_KeyRotation(t *testing.T) {
 // TestNodes_DatabaseKilled: what was answered is there after PostgreSQL was killed,
 // /readyz tells, and the server goes on by itself.
 func TestNodes_DatabaseKilled(t *testing.T) {
-	db, err := pgtest.Start()
-	if err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(db.Stop)
+	db := pgtest.Own(t)
 	w := newWorld(t, onPostgres(db.URL("postgres")))
 	var mu sync.Mutex
 	var answered []string

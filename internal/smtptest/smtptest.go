@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/installed"
 )
 
 //go:embed server.py
@@ -64,10 +66,7 @@ func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	python, err := interpreter()
 	if err != nil {
-		if os.Getenv("JETON_TEST_ALL") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		installed.Missing(t, err.Error())
 	}
 	dir := t.TempDir()
 	s := &Server{Host: "127.0.0.1", CAFile: filepath.Join(dir, "ca.pem"), t: t, settings: settings{

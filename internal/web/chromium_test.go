@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,75 +13,20 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/jetonhq/jeton/internal/browsertest"
 )
 
-// chromium starts a browser with a profile of its own. Without one on PATH the
-// test is skipped, or fails where everything must run.
+// chromium starts a browser with a window of the usual size.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("JETON_TEST_ALL") == "1" {
-			t.Fatal("chromium is not on PATH")
-		}
-		t.Skip("chromium is not on PATH")
-	}
-	allocator, stop := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile(t)), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(time.Minute),
-	)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	run(t, ctx, chromedp.EmulateViewport(1000, 760))
+	ctx := browsertest.Chromium(t)
+	browsertest.Do(t, ctx, chromedp.EmulateViewport(1000, 760))
 	return ctx
 }
 
-// profile is a directory for the browser. Its processes may still write there
-// for a moment after it stopped, so removing it can take a few attempts.
-func profile(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp(t.TempDir(), "profile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for range 100 {
-			if os.RemoveAll(dir) == nil {
-				return
-			}
-			<-time.After(50 * time.Millisecond)
-		}
-	})
-	return dir
-}
-
-type step = chromedp.Action[chromedp.Void]
-
-func run(t *testing.T, ctx context.Context, steps ...step) {
-	t.Helper()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// read evaluates an expression in the page.
-func read[T any](t *testing.T, ctx context.Context, expression string) T {
-	t.Helper()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // scripts switches scripts on or off.
-func scripts(on bool) step {
+func scripts(on bool) browsertest.Step {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 		return err
@@ -90,7 +34,7 @@ func scripts(on bool) step {
 }
 
 // scheme makes the browser prefer "light" or "dark".
-func scheme(name string) step {
+func scheme(name string) browsertest.Step {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
@@ -99,16 +43,12 @@ func scheme(name string) step {
 	})
 }
 
-func heading(text string) step {
-	return chromedp.WaitVisible(`//h1[contains(normalize-space(.), "` + text + `")]`)
-}
-
 // focused waits until what is typed goes to the element with this id: keys
 // pressed before the page has given it the focus are lost.
 func focused(t *testing.T, ctx context.Context, id string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if read[bool](t, ctx, `document.activeElement !== null && document.activeElement.id === "`+id+`"`) {
+		if browsertest.Read[bool](t, ctx, `document.activeElement !== null && document.activeElement.id === "`+id+`"`) {
 			return
 		}
 	}
@@ -132,8 +72,8 @@ func tabTo(t *testing.T, ctx context.Context, want string) {
 	t.Helper()
 	var got string
 	for range 12 {
-		run(t, ctx, chromedp.KeyEvent(kb.Tab))
-		got = read[string](t, ctx, `document.activeElement.innerText`)
+		browsertest.Do(t, ctx, chromedp.KeyEvent(kb.Tab))
+		got = browsertest.Read[string](t, ctx, `document.activeElement.innerText`)
 		if strings.Contains(got, want) {
 			return
 		}
@@ -144,18 +84,18 @@ func tabTo(t *testing.T, ctx context.Context, want string) {
 func TestChromium_KeyboardOnlyFromSignInToCode(t *testing.T) {
 	s := newSite(t, options{})
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.authorize("reports")), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("reports")), browsertest.Heading("Sign in"))
 	focused(t, ctx, "login")
-	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
+	browsertest.Do(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
 		chromedp.WaitVisible(`[role=alert]`))
 	focused(t, ctx, "password")
-	run(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
-		heading("Allow Reports"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), // the focus is on the password now
+		browsertest.Heading("Allow Reports"))
 	tabTo(t, ctx, "Allow")
-	if !read[bool](t, ctx, `document.activeElement.matches(":focus-visible") && getComputedStyle(document.activeElement).outlineStyle == "solid"`) {
+	if !browsertest.Read[bool](t, ctx, `document.activeElement.matches(":focus-visible") && getComputedStyle(document.activeElement).outlineStyle == "solid"`) {
 		t.Error("the focus cannot be seen")
 	}
-	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("arrived"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(kb.Enter), browsertest.Heading("arrived"))
 	got := s.arrived()
 	if !strings.HasPrefix(got.Get("code"), "jc_") || got.Get("state") != "s1" || got.Get("iss") != s.url {
 		t.Errorf("arrived %v", got)
@@ -167,12 +107,12 @@ func TestChromium_FormPost(t *testing.T) {
 	for name, on := range map[string]bool{"with scripts": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
 			ctx := chromium(t)
-			run(t, ctx, scripts(on),
+			browsertest.Do(t, ctx, scripts(on),
 				chromedp.Navigate(s.authorize("own", "response_mode", "form_post", "state", `"&<'`)))
 			focused(t, ctx, "login")
-			run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
+			browsertest.Do(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
 			if !on {
-				run(t, ctx, chromedp.WaitVisible(`//button[contains(., "Continue")]`),
+				browsertest.Do(t, ctx, chromedp.WaitVisible(`//button[contains(., "Continue")]`),
 					chromedp.Click(`//button[contains(., "Continue")]`))
 			}
 			if got := s.arrived(); got.Get("code") == "" || got.Get("state") != `"&<'` {
@@ -189,10 +129,10 @@ func TestChromium_HT_5_PolicyDoesNotStopTheClientsRedirects(t *testing.T) {
 	elsewhere := newSite(t, options{}) // another origin
 	s.onward = elsewhere.url + "/signed-out"
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.authorize("own")), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("own")), browsertest.Heading("Sign in"))
 	focused(t, ctx, "login")
-	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
-		heading("You are signed out"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+		browsertest.Heading("You are signed out"))
 	if got := s.arrived(); got.Get("code") == "" {
 		t.Errorf("arrived %v", got)
 	}
@@ -201,22 +141,22 @@ func TestChromium_HT_5_PolicyDoesNotStopTheClientsRedirects(t *testing.T) {
 func TestChromium_SignOut(t *testing.T) {
 	s := newSite(t, options{})
 	ctx := chromium(t)
-	run(t, ctx, chromedp.Navigate(s.url+"/signin"), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/signin"), browsertest.Heading("Sign in"))
 	focused(t, ctx, "login")
-	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
-		heading("You are signed in"))
-	if cookies := read[string](t, ctx, `document.cookie`); cookies != "" {
+	browsertest.Do(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter),
+		browsertest.Heading("You are signed in"))
+	if cookies := browsertest.Read[string](t, ctx, `document.cookie`); cookies != "" {
 		t.Error("a script can read the cookie")
 	}
-	run(t, ctx,
+	browsertest.Do(t, ctx,
 		chromedp.Navigate(s.url+"/end_session?client_id=reports&post_logout_redirect_uri="+url.QueryEscape(s.app+"/bye")+"&state=x"),
-		heading("Sign out?"))
+		browsertest.Heading("Sign out?"))
 	tabTo(t, ctx, "Sign out")
-	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("arrived"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(kb.Enter), browsertest.Heading("arrived"))
 	if got := s.arrived(); got.Get("state") != "x" {
 		t.Errorf("arrived %v", got)
 	}
-	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("Nobody is signed in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/"), browsertest.Heading("Nobody is signed in"))
 }
 
 func TestChromium_NotMe(t *testing.T) {
@@ -225,11 +165,11 @@ func TestChromium_NotMe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			session, offline := s.stranger()
 			ctx := chromium(t)
-			run(t, ctx, scripts(on), chromedp.Navigate(s.link(s.target(session))), heading("Was this not you?"))
+			browsertest.Do(t, ctx, scripts(on), chromedp.Navigate(s.link(s.target(session))), browsertest.Heading("Was this not you?"))
 			if a, _ := s.live(session.ID, offline.ID); !a {
 				t.Error("opening the page ended the session")
 			}
-			run(t, ctx, chromedp.Click(`//button[contains(., "This was not me")]`), heading("It is signed out"))
+			browsertest.Do(t, ctx, chromedp.Click(`//button[contains(., "This was not me")]`), browsertest.Heading("It is signed out"))
 			if a, b := s.live(session.ID, offline.ID); a || b {
 				t.Errorf("session live %v, grant live %v", a, b)
 			}
@@ -260,10 +200,10 @@ func TestChromium_Looks(t *testing.T) {
 	look := func(name string) {
 		t.Helper()
 		for _, l := range looks {
-			run(t, ctx, chromedp.EmulateViewport(l.width, l.height), scheme(l.scheme))
-			wide := read[bool](t, ctx, `document.documentElement.scrollWidth > innerWidth`)
-			background := read[string](t, ctx, `getComputedStyle(document.body).backgroundColor`)
-			low := read[string](t, ctx, lowContrast)
+			browsertest.Do(t, ctx, chromedp.EmulateViewport(l.width, l.height), scheme(l.scheme))
+			wide := browsertest.Read[bool](t, ctx, `document.documentElement.scrollWidth > innerWidth`)
+			background := browsertest.Read[string](t, ctx, `getComputedStyle(document.body).backgroundColor`)
+			low := browsertest.Read[string](t, ctx, lowContrast)
 			shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 			if err != nil {
 				t.Fatal(err)
@@ -283,46 +223,46 @@ func TestChromium_Looks(t *testing.T) {
 				}
 			}
 		}
-		run(t, ctx, chromedp.EmulateViewport(1000, 760))
+		browsertest.Do(t, ctx, chromedp.EmulateViewport(1000, 760))
 	}
-	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("Nobody"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/"), browsertest.Heading("Nobody"))
 	look("nobody")
-	run(t, ctx, chromedp.Navigate(s.authorize("reports", "scope", "openid profile email reports:read x:y offline_access")), heading("Sign in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("reports", "scope", "openid profile email reports:read x:y offline_access")), browsertest.Heading("Sign in"))
 	look("signin")
-	run(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
+	browsertest.Do(t, ctx, chromedp.KeyEvent("ada"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter),
 		chromedp.WaitVisible(`[role=alert]`))
 	look("refused")
-	run(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), heading("Allow Reports"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter), browsertest.Heading("Allow Reports"))
 	look("consent")
-	run(t, ctx, chromedp.Navigate(s.authorize("evil", "redirect_uri", s.app+"/cb", "scope", "openid")), heading("Allow"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("evil", "redirect_uri", s.app+"/cb", "scope", "openid")), browsertest.Heading("Allow"))
 	look("consent-evil")
-	run(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "select_account")), heading("Choose"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "select_account")), browsertest.Heading("Choose"))
 	look("select")
-	run(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "login")), heading("Confirm"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("own", "prompt", "login")), browsertest.Heading("Confirm"))
 	look("again")
-	run(t, ctx, chromedp.Navigate(s.url+"/"), heading("You are signed in"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/"), browsertest.Heading("You are signed in"))
 	look("home")
-	run(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=reports"), heading("Sign out?"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=reports"), browsertest.Heading("Sign out?"))
 	look("signout")
-	run(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=nobody"), heading("does not work"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/end_session?client_id=nobody"), browsertest.Heading("does not work"))
 	look("signout-bad")
-	run(t, ctx, chromedp.Navigate(s.authorize("nobody")), heading("does not work"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.authorize("nobody")), browsertest.Heading("does not work"))
 	look("error")
-	run(t, ctx, scripts(false), chromedp.Navigate(s.authorize("own", "response_mode", "form_post")), scripts(true))
+	browsertest.Do(t, ctx, scripts(false), chromedp.Navigate(s.authorize("own", "response_mode", "form_post")), scripts(true))
 	look("post")
-	run(t, ctx, chromedp.Navigate(s.url+"/signout"), heading("Sign out?"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/signout"), browsertest.Heading("Sign out?"))
 	tabTo(t, ctx, "Sign out")
-	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("You are signed out"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(kb.Enter), browsertest.Heading("You are signed out"))
 	look("signedout")
 	session, offline := s.stranger()
 	target := s.target(session)
 	target.Grant = offline.ID
-	run(t, ctx, chromedp.Navigate(s.link(target)), heading("Was this not you?"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.link(target)), browsertest.Heading("Was this not you?"))
 	look("notme")
 	tabTo(t, ctx, "This was not me")
-	run(t, ctx, chromedp.KeyEvent(kb.Enter), heading("It is signed out"))
+	browsertest.Do(t, ctx, chromedp.KeyEvent(kb.Enter), browsertest.Heading("It is signed out"))
 	look("notme-done")
-	run(t, ctx, chromedp.Navigate(s.url+"/not-me?link=x"), heading("does not work"))
+	browsertest.Do(t, ctx, chromedp.Navigate(s.url+"/not-me?link=x"), browsertest.Heading("does not work"))
 	look("notme-bad")
 }
 

@@ -13,11 +13,7 @@ import (
 // on disk: gathered as the server does it, and each call in a commit of its own,
 // as many at once as there are connections.
 func BenchmarkIssue(b *testing.B) {
-	db, err := pgtest.Start("fsync=on")
-	if err != nil {
-		b.Skip(err)
-	}
-	b.Cleanup(db.Stop)
+	db := pgtest.Own(b, "fsync=on")
 	for _, gathered := range []bool{true, false} {
 		name := "alone"
 		if gathered {
