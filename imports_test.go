@@ -21,7 +21,7 @@ const modulePath = "github.com/jetonhq/jeton"
 // layers runs from the bottom up: a package imports only from lines above its own.
 // Do not move a package to make a build pass: move the code.
 var layers = []string{
-	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/dpop",
+	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/faultproxy internal/dpop",
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd internal/browsertest internal/smtptest internal/coordtest internal/pgtest",
 	". client internal/keys internal/seal internal/accounts internal/policies",
 	"bff jetonprom internal/publish internal/notify internal/notme internal/tokens internal/clients internal/feed",
@@ -29,7 +29,7 @@ var layers = []string{
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",
 	"internal/server internal/agent internal/bffserver internal/doctor",
 	"jetontest internal/cli",
-	"cmd/jeton internal/bench",
+	"cmd/jeton internal/bench internal/faults",
 }
 
 // testReach is the highest row an external test package may import, whatever its own row:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/coordtest"
+	"github.com/jetonhq/jeton/internal/faultproxy"
 	"github.com/jetonhq/jeton/internal/keys"
 	"github.com/jetonhq/jeton/internal/publish"
 	"github.com/jetonhq/jeton/internal/publish/etcd"
@@ -191,19 +192,19 @@ func TestPublish_RotationsAndOutage(t *testing.T) {
 // told. The last of the rotations of that time is there afterwards.
 func TestPublish_Partition(t *testing.T) {
 	each(t, func(t *testing.T, w *watched) {
-		link := coordtest.Through(t, w.service)
+		link := faultproxy.New(t, w.service.Address)
 		n := open(t, filepath.Join(t.TempDir(), "jeton.db"), newSealer(t))
 		p, _ := n.publish(publish.Config{Places: []publish.Place{w.at(link.Address)}})
 		eventually(t, "the ring is there", func() bool { return w.head(t, "access").Primary != "" })
 		before := w.head(t, "access")
-		link.Cut()
+		link.Stall()
 		n.rotate("access")
 		last := n.rotate("access")
 		eventually(t, "the failure is told", func() bool { return p.Status()[0].Failures > 0 })
 		if now := w.head(t, "access"); now.Version != before.Version {
 			t.Fatalf("version %d came through a cut link", now.Version)
 		}
-		link.Heal()
+		link.Reset()
 		eventually(t, "the last rotation is there", func() bool { return w.head(t, "access").Primary == last })
 		if after := w.head(t, "access"); after.Version <= before.Version {
 			t.Errorf("version %d after %d", after.Version, before.Version)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"database/sql"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/jetonhq/jeton"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/clients"
+	"github.com/jetonhq/jeton/internal/faultproxy"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/jwt"
 	"github.com/jetonhq/jeton/oauth"
@@ -43,7 +45,7 @@ type modelToken struct {
 // model is the authority, the way to it, and one guard.
 type model struct {
 	w     *world
-	proxy *faulty
+	proxy *faultproxy.Proxy
 	guard *jeton.Guard
 
 	tokens []*modelToken
@@ -68,7 +70,7 @@ func TestGuard_Model(t *testing.T) {
 		must(t, err)
 	}
 	w := newWorld(t, options{runs: true})
-	proxy := newFaulty(t, strings.TrimPrefix(w.origin, "http://"))
+	proxy := faultproxy.New(t, strings.TrimPrefix(w.origin, "http://"))
 	counts := make(map[string]int)
 	runs := 0
 	for began := time.Now(); time.Since(began) < limit && !t.Failed(); runs++ {
@@ -77,8 +79,8 @@ func TestGuard_Model(t *testing.T) {
 				return
 			}
 			m := &model{w: w, proxy: proxy, counts: counts}
-			m.proxy.heal()
-			m.proxy.set(func() { m.proxy.held = 0 })
+			m.proxy.Heal()
+			m.proxy.ForgetWorst()
 			m.startGuard()
 			defer func() {
 				must(t, m.guard.Close())
@@ -102,7 +104,7 @@ func TestGuard_Model(t *testing.T) {
 
 func (m *model) startGuard() {
 	c := m.w.guardConfig()
-	c.FeedURL = m.proxy.url() + "/revocations"
+	c.FeedURL = "http://" + m.proxy.Address + "/revocations"
 	c.MaxStaleness = modelStaleness
 	g, err := jeton.NewGuard(c)
 	must(m.w.t, err)
@@ -276,24 +278,28 @@ func (m *model) network(r *rapid.T) {
 	fault := rapid.SampledFrom([]string{"cut", "cut inside", "half-close", "refuse", "stall", "delay", "lose the place"}).Draw(r, "fault")
 	switch fault {
 	case "cut":
-		p.cut()
+		p.Cut()
 	case "cut inside":
-		p.cutAfter(rapid.IntRange(1, 300).Draw(r, "bytes"))
+		p.CutAfter(rapid.IntRange(1, 300).Draw(r, "bytes"))
 	case "half-close":
-		p.halfClose()
+		p.HalfClose()
 	case "refuse":
-		p.set(func() { p.refusing = true })
-		p.cut()
+		p.Refuse()
 	case "stall":
-		p.set(func() { p.stalled = true })
+		p.Stall()
 	case "delay":
 		d := time.Duration(rapid.IntRange(1, 150).Draw(r, "ms")) * time.Millisecond
-		p.set(func() { p.delay = d })
+		p.Delay(d)
 	case "lose the place": // what follows is a snapshot
-		p.set(func() { p.forget = true })
-		p.cut()
+		p.Rewrite(forgetful)
+		p.Cut()
 	}
 	m.counts["network: "+fault]++
+}
+
+// forgetful has requests lose their place in the log.
+func forgetful(request []byte) []byte {
+	return bytes.Replace(request, []byte("\r\nLast-Event-Id: "), []byte("\r\nXast-Event-Id: "), 1)
 }
 
 // outage cuts the guard off and revokes behind its back. When the bound has
@@ -305,10 +311,9 @@ func (m *model) outage(r *rapid.T) {
 	m.check(r) // so that the guard has seen what will die
 	fault := rapid.SampledFrom([]string{"refuse", "stall"}).Draw(r, "fault")
 	if fault == "stall" {
-		m.proxy.set(func() { m.proxy.stalled = true })
+		m.proxy.Stall()
 	} else {
-		m.proxy.set(func() { m.proxy.refusing = true })
-		m.proxy.cut()
+		m.proxy.Refuse()
 	}
 	m.revoke(r)
 	for end := time.Now().Add(m.bound() + 100*time.Millisecond); time.Now().Before(end); {
@@ -317,19 +322,19 @@ func (m *model) outage(r *rapid.T) {
 	}
 	m.counts["outage: "+fault]++
 	m.check(r)
-	m.proxy.heal()
+	m.proxy.Heal()
 }
 
 // bound is how long a guard that was cut off may accept what has died: as long
 // as its view is good, or the authority's last word about a token, and as long
 // as what made it so was under way.
 func (m *model) bound() time.Duration {
-	return max(modelStaleness, time.Second) + m.proxy.worst() + modelSlack
+	return max(modelStaleness, time.Second) + m.proxy.Worst() + modelSlack
 }
 
 // heal repairs everything; then the guard must come to know everything.
 func (m *model) heal(r *rapid.T) {
-	m.proxy.heal()
+	m.proxy.Heal()
 	if m.down || rapid.IntRange(0, 3).Draw(r, "patience") > 0 {
 		return
 	}

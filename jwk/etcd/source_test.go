@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/jetonhq/jeton/internal/coordtest"
+	"github.com/jetonhq/jeton/internal/faultproxy"
 	place "github.com/jetonhq/jeton/internal/publish/etcd"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwk/etcd"
@@ -180,19 +181,19 @@ func TestFollow_ServerKilledAndStartedAgain(t *testing.T) {
 // What was published while nothing passed is there when that is over.
 func TestFollow_Partition(t *testing.T) {
 	server := coordtest.Etcd(t)
-	link := coordtest.Through(t, server)
+	link := faultproxy.New(t, server.Address)
 	s := follow(t, etcd.Config{Endpoints: []string{"http://" + link.Address}})
 	w := newWriter(t, server.Address)
 	first, second := key(t), key(t)
 	w.publish(1, first)
 	eventually(t, "the first key", knows(t, s, first))
-	link.Cut()
+	link.Stall()
 	w.publish(2, second, first)
 	eventually(t, "it is said how old the keys are", func() bool { return s.Staleness() > 2*time.Second })
 	if !knows(t, s, first)() || knows(t, s, second)() {
 		t.Error("cut off, it should have the first key and no other")
 	}
-	link.Heal()
+	link.Reset()
 	eventually(t, "what was published meanwhile", knows(t, s, second))
 }
 
@@ -238,13 +239,13 @@ func TestFollow_Misconfigured(t *testing.T) {
 // What the watch missed has been compacted away: the key is read anew.
 func TestFollow_Compaction(t *testing.T) {
 	server := coordtest.Etcd(t)
-	link := coordtest.Through(t, server)
+	link := faultproxy.New(t, server.Address)
 	s := follow(t, etcd.Config{Endpoints: []string{"http://" + link.Address}})
 	w := newWriter(t, server.Address)
 	first := key(t)
 	w.publish(1, first)
 	eventually(t, "the first key", knows(t, s, first))
-	link.Cut()
+	link.Stall()
 	for v := uint64(2); v <= 20; v++ {
 		w.publish(v, first)
 	}
@@ -257,7 +258,7 @@ func TestFollow_Compaction(t *testing.T) {
 	must(t, err)
 	_, err = client.Compact(t.Context(), now.Header.Revision)
 	must(t, err)
-	link.Heal()
+	link.Reset()
 	eventually(t, "the last key", knows(t, s, last))
 }
 

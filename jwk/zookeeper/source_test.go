@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/coordtest"
+	"github.com/jetonhq/jeton/internal/faultproxy"
 	place "github.com/jetonhq/jeton/internal/publish/zookeeper"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwk/zookeeper"
@@ -182,19 +183,19 @@ func TestFollow_ServerKilledAndStartedAgain(t *testing.T) {
 // its watches with it. What was published meanwhile is there when it is over.
 func TestFollow_PartitionOutlivesTheSession(t *testing.T) {
 	zk := coordtest.ZooKeeper(t)
-	link := coordtest.Through(t, zk)
+	link := faultproxy.New(t, zk.Address)
 	s := follow(t, zookeeper.Config{Servers: []string{link.Address}, SessionTimeout: 500 * time.Millisecond})
 	w := newWriter(t, zk.Address)
 	first, second := key(t), key(t)
 	w.publish(1, first)
 	eventually(t, "the first key", knows(t, s, first))
-	link.Cut()
+	link.Stall()
 	w.publish(2, second, first)
 	eventually(t, "it is said how old the keys are", func() bool { return s.Staleness() > 2*time.Second })
 	if !knows(t, s, first)() || knows(t, s, second)() {
 		t.Error("cut off, it should have the first key and no other")
 	}
-	link.Heal()
+	link.Reset()
 	eventually(t, "what was published meanwhile", knows(t, s, second))
 }
 
