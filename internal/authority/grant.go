@@ -67,6 +67,7 @@ type Token struct {
 	Digest    [16]byte // first half of the SHA-256 of the whole token
 	ExpiresAt time.Time
 	Uses      *int64 // uses left; nil when not counted
+	Elsewhere bool   // the row is not kept with the records, see Records
 }
 
 // TokenState is a registry row together with what decides whether it is alive.

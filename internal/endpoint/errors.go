@@ -57,7 +57,7 @@ func refusalOf(err error) (reason, description string) {
 	case errors.Is(err, errTooLarge):
 		return oauth.ReasonTooLarge, "the request is too large"
 	case errors.Is(err, authority.ErrBusy):
-		return string(oauth.TemporarilyUnavailable), "overloaded; try again"
+		return string(oauth.TemporarilyUnavailable), "not possible now; try again"
 	}
 	return string(oauth.ServerError), ""
 }

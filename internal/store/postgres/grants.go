@@ -155,6 +155,9 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 
 // Issue implements authority.GrantStore.
 func (s *Store) Issue(ctx context.Context, i authority.Issue) error {
+	if i.Token.Elsewhere && i.Touch == nil { // nothing to write
+		return i.Under(s.Grant(ctx, i.Token.GrantID))
+	}
 	if i.Touch == nil || i.Touch.Event == nil {
 		return s.registrations.do(ctx, registration{
 			token: i.Token, grant: i.Token.GrantID, generation: i.IfGeneration, now: columns.Millis(i.Now), touch: i.Touch,

@@ -63,7 +63,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-var _ authority.Store = (*Store)(nil)
+var _ authority.Records = (*Store)(nil)
 
 // Store implements authority.Store.
 type Store struct {
@@ -76,6 +76,7 @@ type Store struct {
 	grants        lookups[secret.ID, authority.Grant]
 	standing      lookups[string, authority.Grant] // by client
 	tokens        lookups[secret.ID, authority.TokenState]
+	vouched       lookups[held, vouched]
 
 	head      *head.Head    // of the revocation log
 	events    *head.Head    // of the event log; at least one ahead while events wait for their number
@@ -123,6 +124,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	s.grants = newLookups(s, "grant", sqlGrantsByID, byteListAny, scanGrant, func(g authority.Grant) secret.ID { return g.ID })
 	s.standing = newLookups(s, "standing grant", sqlStandings, func(ids []string) any { return ids }, scanGrant, func(g authority.Grant) string { return g.ClientID })
 	s.tokens = newLookups(s, "tokens", sqlTokenStates, byteListAny, scanToken, func(v authority.TokenState) secret.ID { return v.ID })
+	s.vouched = newLookups(s, "tokens kept elsewhere", sqlVouch, heldList, scanVouched, func(v vouched) held { return v.held })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,6 +134,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		s.grants.close()
 		s.standing.close()
 		s.tokens.close()
+		s.vouched.close()
 		halt()
 		s.head.Close()
 		s.events.Close()

@@ -40,6 +40,8 @@ WHERE g.ended_at IS NULL AND g.expires_at > r.now AND g.idle_until > r.now AND (
 ON CONFLICT DO NOTHING
 RETURNING jti`
 
+	// In the two below, a token without a digest is one whose row is kept elsewhere.
+	//
 	// Of several rotations of one grant in a batch, one happens.
 	sqlRotateAll = `
 WITH wanted AS (
@@ -54,10 +56,11 @@ WITH wanted AS (
   WHERE g.id = r.gid AND g.ended_at IS NULL AND g.expires_at > r.now AND g.idle_until > r.now AND g.generation = r.generation
     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.jti = r.jti)
   RETURNING r.jti
+), registered AS (
+  INSERT INTO tokens (jti, digest, gid, exp, uses)
+  SELECT r.jti, r.digest, r.gid, r.exp, r.uses FROM wanted r JOIN rotated USING (jti) WHERE r.digest IS NOT NULL
 )
-INSERT INTO tokens (jti, digest, gid, exp, uses)
-SELECT r.jti, r.digest, r.gid, r.exp, r.uses FROM wanted r JOIN rotated USING (jti)
-RETURNING jti`
+SELECT jti FROM rotated`
 
 	// As sqlRegister, and what each changes in its grant.
 	sqlTouchAll = `
@@ -69,16 +72,23 @@ WITH wanted AS (
   INSERT INTO tokens (jti, digest, gid, exp, uses)
   SELECT r.jti, r.digest, g.id, r.exp, r.uses FROM wanted r JOIN grants g ON g.id = r.gid
   WHERE g.ended_at IS NULL AND g.expires_at > r.now AND g.idle_until > r.now AND (r.generation < 0 OR g.generation = r.generation)
+    AND r.digest IS NOT NULL
   ON CONFLICT DO NOTHING
   RETURNING jti
+), admitted AS (
+  SELECT jti FROM registered
+  UNION ALL
+  SELECT r.jti FROM wanted r JOIN grants g ON g.id = r.gid
+  WHERE g.ended_at IS NULL AND g.expires_at > r.now AND g.idle_until > r.now AND (r.generation < 0 OR g.generation = r.generation)
+    AND r.digest IS NULL
 ), touched AS (
   UPDATE grants g
   SET last_used = r.now, idle_until = r.idle_until, last_network = r.network, last_agent = r.agent,
       replays = r.replays, replay_generation = r.replay_generation
-  FROM wanted r JOIN registered USING (jti)
+  FROM wanted r JOIN admitted USING (jti)
   WHERE g.id = r.gid
 )
-SELECT jti FROM registered`
+SELECT jti FROM admitted`
 
 	sqlGenerations = `
 SELECT r.n, g.generation FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS r (n, gid, now)
@@ -100,7 +110,11 @@ type registered struct {
 func (c *registered) add(i int, r registration) {
 	c.index = append(c.index, i)
 	c.jti = append(c.jti, r.token.ID[:])
-	c.digest = append(c.digest, r.token.Digest[:])
+	var digest []byte // NULL: the row is kept elsewhere
+	if !r.token.Elsewhere {
+		digest = r.token.Digest[:]
+	}
+	c.digest = append(c.digest, digest)
 	c.gid = append(c.gid, r.grant[:])
 	c.exp = append(c.exp, columns.Millis(r.token.ExpiresAt))
 	c.now = append(c.now, r.now)

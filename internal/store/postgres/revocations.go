@@ -129,6 +129,13 @@ func (e *ending) run() error {
 
 // token removes the registry row. One that has expired is dead already.
 func (e *ending) token() error {
+	if e.r.Token.Elsewhere {
+		_, err := oneOf(e.tx, scanEntry, sqlRevoked, e.r.Token.ID[:], string(authority.KindToken))
+		if !errors.Is(err, authority.ErrNotFound) {
+			return err
+		}
+		return e.append(authority.KindToken, e.r.Token.ID)
+	}
 	n, err := e.tx.exec(sqlDeleteToken, e.r.Token.ID[:], columns.Millis(e.r.Now))
 	if err != nil || n == 0 {
 		return err

@@ -27,6 +27,13 @@ SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT 
 FROM tokens t LEFT JOIN grants g ON g.id = t.gid
 WHERE t.jti = ANY($1)`
 
+	// What the records say of tokens whose rows are kept elsewhere: each of $1 is the
+	// id of a token and that of its grant.
+	sqlVouch = `
+SELECT substring(w.pair FOR 16), substring(w.pair FROM 17), g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, ''),
+       EXISTS (SELECT 1 FROM revocations r WHERE r.target = substring(w.pair FOR 16) AND r.kind = 'token')
+FROM unnest($1::bytea[]) AS w (pair) LEFT JOIN grants g ON g.id = substring(w.pair FROM 17)`
+
 	sqlDeleteToken = `DELETE FROM tokens WHERE jti = $1 AND exp > $2`
 )
 
@@ -49,17 +56,62 @@ func (s *Store) Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]auth
 	return states, nil
 }
 
+// held names a token whose row is kept elsewhere, and its grant.
+type held struct{ token, grant secret.ID }
+
+// vouched is what the records say of one.
+type vouched struct {
+	held
+	ended, revoked bool
+	reason         string
+}
+
+// Vouch implements authority.Records.
+func (s *Store) Vouch(ctx context.Context, tokens []authority.Token) (map[secret.ID]authority.TokenState, error) {
+	states := make(map[secret.ID]authority.TokenState, len(tokens))
+	if len(tokens) == 0 {
+		return states, nil
+	}
+	keys := make([]held, len(tokens))
+	for i, v := range tokens {
+		keys[i] = held{v.ID, v.GrantID}
+	}
+	found, err := s.vouched.get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range tokens {
+		if says := found[keys[i]]; !says.revoked {
+			states[v.ID] = authority.TokenState{Token: v, GrantEnded: says.ended, GrantReason: says.reason}
+		}
+	}
+	return states, nil
+}
+
+func heldList(keys []held) any {
+	list := make([][]byte, len(keys))
+	for i, k := range keys {
+		list[i] = append(k.token[:], k.grant[:]...)
+	}
+	return list
+}
+
+func scanVouched(r columns.Row) (vouched, error) {
+	var v vouched
+	err := r.Scan((*columns.ID)(&v.token), (*columns.ID)(&v.grant), &v.ended, &v.reason, &v.revoked)
+	return v, err
+}
+
 // issueToken registers a token under a live grant, or says why not.
 func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, now int64) error {
-	n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses, now, generation)
-	if err != nil {
-		return err
-	}
-	if n == 1 {
-		return nil
+	if !v.Elsewhere {
+		n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses, now, generation)
+		if err != nil || n == 1 {
+			return err
+		}
 	}
 	var current uint32
-	err = t.row(sqlGeneration, []any{grant[:], now}, &current)
+	err := t.row(sqlGeneration, []any{grant[:], now}, &current)
 	switch {
 	case errors.Is(err, authority.ErrNotFound):
 		return authority.ErrEnded
@@ -67,6 +119,8 @@ func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, n
 		return err
 	case generation != nil && *generation != current:
 		return fmt.Errorf("generation: %w", authority.ErrConflict)
+	case v.Elsewhere:
+		return nil
 	default:
 		return fmt.Errorf("token id: %w", authority.ErrConflict)
 	}
@@ -74,6 +128,9 @@ func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, n
 
 // insertToken registers a token of a grant that was stored in this transaction.
 func insertToken(t *tx, v authority.Token, grant secret.ID) error {
+	if v.Elsewhere {
+		return nil
+	}
 	n, err := t.exec(sqlInsertToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ type Store struct {
 	close  func() error
 }
 
-var _ authority.Store = (*Store)(nil)
+var _ authority.Records = (*Store)(nil)
 
 // Open opens or creates the database, brings its schema up to date and starts
 // the writer. ErrLocked: another process has it open. ErrSchemaNewer: a newer

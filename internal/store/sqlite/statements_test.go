@@ -85,6 +85,7 @@ var smallTables = map[string][]string{
 	"sqlLanes":          {"lanes", "(subquery-2)"}, // the lanes that were found, one by one
 	// The array of ids that was asked for.
 	"sqlTokenStates": {"j"},
+	"sqlVouch":       {"j"},
 	// Pages in key order, limited.
 	"sqlGrants": {"grants"},
 }
@@ -102,6 +103,7 @@ var chosen = map[string]string{
 	"sqlMoveSessionGrants":  "grants_made_in",
 	"sqlTokenState":         "t USING PRIMARY KEY (jti=?)",
 	"sqlTokenStates":        "t USING PRIMARY KEY (jti=?)",
+	"sqlVouch":              "g USING PRIMARY KEY (id=?)",
 	"sqlWalkTokens":         "tokens USING PRIMARY KEY (jti>? AND jti<?)",
 	"sqlTouchSession":       "sessions USING PRIMARY KEY (id=?)",
 	"sqlInsertCode":         "sessions USING PRIMARY KEY (id=?)",

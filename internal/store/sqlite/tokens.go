@@ -33,6 +33,13 @@ WHERE t.jti = ?1`
 SELECT t.jti, t.digest, t.gid, t.exp, t.uses, g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, '')
 FROM json_each(?1) j CROSS JOIN tokens t ON t.jti = unhex(j.value) LEFT JOIN grants g ON g.id = t.gid`
 
+	// What the records say of tokens whose rows are kept elsewhere: each text in the
+	// JSON array ?1 is the id of a token and that of its grant.
+	sqlVouch = `
+SELECT unhex(substr(j.value, 1, 32)), g.id IS NULL OR g.ended_at IS NOT NULL, coalesce(g.end_reason, ''),
+       EXISTS (SELECT 1 FROM revocations r WHERE r.target = unhex(substr(j.value, 1, 32)) AND r.kind = 'token')
+FROM json_each(?1) j LEFT JOIN grants g ON g.id = unhex(substr(j.value, 33))`
+
 	sqlDeleteToken = `DELETE FROM tokens WHERE jti = ?1 AND exp > ?2`
 )
 
@@ -59,18 +66,61 @@ func (s *Store) Tokens(ctx context.Context, ids []secret.ID) (map[secret.ID]auth
 	return states, nil
 }
 
+// Vouch implements authority.Records.
+func (s *Store) Vouch(ctx context.Context, tokens []authority.Token) (map[secret.ID]authority.TokenState, error) {
+	states := make(map[secret.ID]authority.TokenState, len(tokens))
+	if len(tokens) == 0 {
+		return states, nil
+	}
+	both := make([]secret.ID, 0, 2*len(tokens))
+	for _, v := range tokens {
+		both = append(both, v.ID, v.GrantID)
+		states[v.ID] = authority.TokenState{Token: v}
+	}
+	found, err := many(ctx, s, "tokens kept elsewhere", scanVouched, sqlVouch, hexLists(2, both...))
+	if err != nil {
+		return nil, err
+	}
+	for _, says := range found {
+		state := states[says.token]
+		state.GrantEnded, state.GrantReason = says.ended, says.reason
+		states[says.token] = state
+	}
+	for _, says := range found {
+		if says.revoked {
+			delete(states, says.token)
+		}
+	}
+	return states, nil
+}
+
+// vouched is what the records say of a token whose row is kept elsewhere.
+type vouched struct {
+	token          secret.ID
+	ended, revoked bool
+	reason         string
+}
+
+func scanVouched(r columns.Row) (vouched, error) {
+	var v vouched
+	err := r.Scan((*columns.ID)(&v.token), &v.ended, &v.reason, &v.revoked)
+	return v, err
+}
+
 // issueToken registers a token under a live grant, or says why not.
 func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, now int64) error {
-	n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses, now, generation)
-	if err != nil {
-		return err
-	}
-	if n == 1 {
-		t.walk.issued(v)
-		return nil
+	if !v.Elsewhere {
+		n, err := t.exec(sqlIssueToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses, now, generation)
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			t.walk.issued(v)
+			return nil
+		}
 	}
 	var current uint32
-	err = t.row(sqlGeneration, []any{grant[:], now}, &current)
+	err := t.row(sqlGeneration, []any{grant[:], now}, &current)
 	switch {
 	case errors.Is(err, authority.ErrNotFound):
 		return authority.ErrEnded
@@ -78,6 +128,8 @@ func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, n
 		return err
 	case generation != nil && *generation != current:
 		return fmt.Errorf("generation: %w", authority.ErrConflict)
+	case v.Elsewhere:
+		return nil
 	default:
 		return fmt.Errorf("token id: %w", authority.ErrConflict)
 	}
@@ -85,6 +137,9 @@ func issueToken(t *tx, v authority.Token, grant secret.ID, generation *uint32, n
 
 // insertToken registers a token of a grant that was stored in this transaction.
 func insertToken(t *tx, v authority.Token, grant secret.ID) error {
+	if v.Elsewhere {
+		return nil
+	}
 	n, err := t.exec(sqlInsertToken, v.ID[:], v.Digest[:], grant[:], columns.Millis(v.ExpiresAt), v.Uses)
 	if err != nil {
 		return err
@@ -96,15 +151,22 @@ func insertToken(t *tx, v authority.Token, grant secret.ID) error {
 	return nil
 }
 
-func hexList(ids []secret.ID) string {
+func hexList(ids []secret.ID) string { return hexLists(1, ids...) }
+
+// hexLists is a JSON array of texts of n ids each.
+func hexLists(n int, ids ...secret.ID) string {
 	text := make([]byte, 0, 2+len(ids)*35)
 	text = append(text, '[')
-	for i, id := range ids {
-		if i > 0 {
-			text = append(text, ',')
+	for i := range ids {
+		switch {
+		case i == 0:
+			text = append(text, '"')
+		case i%n == 0:
+			text = append(text, `","`...)
 		}
-		text = append(text, '"')
-		text = hex.AppendEncode(text, id[:])
+		text = hex.AppendEncode(text, ids[i][:])
+	}
+	if len(ids) > 0 {
 		text = append(text, '"')
 	}
 	return string(append(text, ']'))
