@@ -9,10 +9,8 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -21,6 +19,7 @@ import (
 type load struct {
 	addr    string
 	pid     int // of the server
+	dbPID   int // of the database's first process, or 0
 	callers int
 	time    time.Duration
 	pace    float64 // requests/s in all; 0 is as fast as it goes
@@ -34,6 +33,7 @@ type result struct {
 	rate     float64 // answered requests/s
 	p50, p99 time.Duration
 	cpu      time.Duration // of the server, per answered request
+	dbCPU    time.Duration // of the database's processes, per answered request
 	errors   int
 }
 
@@ -48,7 +48,7 @@ func run(ctx context.Context, l load) result {
 		failed int
 		wg     sync.WaitGroup
 	)
-	start, spent := time.Now(), cpuTime(l.pid)
+	start, spent, dbSpent := time.Now(), cpuTime(l.pid), familyTime(l.dbPID)
 	for caller := range l.callers {
 		wg.Go(func() {
 			took, errs := l.call(ctx, caller)
@@ -64,24 +64,9 @@ func run(ctx context.Context, l load) result {
 		slices.Sort(all)
 		r.p50, r.p99 = all[len(all)/2], all[len(all)*99/100]
 		r.cpu = (cpuTime(l.pid) - spent) / time.Duration(len(all))
+		r.dbCPU = (familyTime(l.dbPID) - dbSpent) / time.Duration(len(all))
 	}
 	return r
-}
-
-// cpuTime is what a process has used of the processors, from Linux's
-// /proc/PID/stat (user and system time in ticks of 10 ms), or 0 elsewhere.
-func cpuTime(pid int) time.Duration {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 func (l load) call(ctx context.Context, caller int) (took []time.Duration, failed int) {

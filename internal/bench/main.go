@@ -31,7 +31,8 @@ func main() {
 		stored  = flag.Int("stored", 0, "internal: live tokens to store before the authority serves")
 		store   = flag.String("store", "", "`URL` of an empty PostgreSQL database (default: the embedded store)")
 		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
-		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, half, stored, propagation")
+		dbPID   = flag.Int("database-pid", 0, "first process of the database: measure what it and its children use of the processors")
+		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, unseen, half, stored, propagation")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -43,7 +44,7 @@ func main() {
 	case "authority":
 		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *stored) })
 	default:
-		err = measure(ctx, *cell, *callers, *only, *profile, *store)
+		err = measure(ctx, options{*cell, *callers, *only, *profile, *store, *dbPID})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -101,21 +102,35 @@ func profiled(file string, f func() error) error {
 	return errors.Join(err, out.Close())
 }
 
-type row struct {
-	name    string
-	callers int
-	result  result
-	base    float64
+// options are what the flags say about a measurement.
+type options struct {
+	cell          time.Duration
+	callers, only string
+	profile       string
+	store         string
+	dbPID         int
 }
 
-func measure(ctx context.Context, cell time.Duration, callerList, only, profile, store string) error {
+func (o options) counts() ([]int, error) {
 	var counts []int
-	for text := range strings.SplitSeq(callerList, ",") {
+	for text := range strings.SplitSeq(o.callers, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxCallers {
-			return fmt.Errorf("callers must be numbers from 1 to %d", maxCallers)
+			return nil, fmt.Errorf("callers must be numbers from 1 to %d", maxCallers)
 		}
 		counts = append(counts, n)
+	}
+	return counts, nil
+}
+
+func (o options) wanted(name string) bool {
+	return o.only == "" || strings.Contains(","+o.only+",", ","+name+",")
+}
+
+func measure(ctx context.Context, o options) error {
+	counts, err := o.counts()
+	if err != nil {
+		return err
 	}
 	var bare bareInfo
 	barePID, stopBare, err := child(ctx, &bare, "-role", "bare")
@@ -124,61 +139,87 @@ func measure(ctx context.Context, cell time.Duration, callerList, only, profile,
 	}
 	defer stopBare()
 	var auth authorityInfo
-	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", profile, "-store", store)
+	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", o.profile, "-store", o.store)
 	if err != nil {
 		return err
 	}
 	defer stopAuthority()
 
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "what\tcallers\trequests/s\tx bare\tp50 ms\tp99 ms\tserver CPU us\terrors\t")
-	print := func(r row) {
-		ratio := "1.00"
-		if r.base > 0 {
-			ratio = fmt.Sprintf("%.2f", r.result.rate/r.base)
-		}
-		fmt.Fprintf(out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%d\t\n", r.name, r.callers, r.result.rate, ratio,
-			r.result.p50.Seconds()*1000, r.result.p99.Seconds()*1000, r.result.cpu.Seconds()*1e6, r.result.errors)
-	}
-	wanted := func(name string) bool { return only == "" || strings.Contains(","+only+",", ","+name+",") }
+	fmt.Fprintln(out, "what\tcallers\trequests/s\tx bare\tp50 ms\tp99 ms\tserver CPU us\tdatabase CPU us\terrors\t")
 	for _, n := range counts {
-		base := run(ctx, load{addr: bare.Addr, pid: barePID, callers: n, time: cell, next: fixed(post(bare.Addr, "/", "", formOf180))})
-		print(row{"bare POST", n, base, 0})
-		if wanted("issue") || wanted("half") {
-			issue := post(auth.Addr, "/token", auth.MachineBasic, "grant_type=client_credentials&scope=read")
-			r := run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: fixed(issue)})
-			print(row{"client_credentials", n, r, base.rate})
-			if wanted("half") {
-				half := run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, pace: r.rate / 2, next: fixed(issue)})
-				print(row{"client_credentials at half load", n, half, base.rate})
-			}
-		}
-		if wanted("refresh") {
-			print(row{"refresh", n, run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: refreshing(auth)}), base.rate})
-		}
-		if wanted("introspect") {
-			tokens, err := issueMany(ctx, auth, 1000)
-			if err != nil {
-				return err
-			}
-			print(row{"introspect", n, run(ctx, load{addr: auth.Addr, pid: authPID, callers: n, time: cell, next: introspecting(auth, tokens)}), base.rate})
-		}
-		if err := out.Flush(); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	if wanted("stored") {
-		if err := storedTokens(ctx, cell, auth, authPID, out); err != nil {
+		c := cells{o, n, auth, authPID, out, 0}
+		if err := c.all(ctx, bare.Addr, barePID); err != nil {
 			return err
 		}
 	}
-	if wanted("propagation") {
+	if o.wanted("stored") {
+		if err := storedTokens(ctx, o.cell, auth, authPID, out); err != nil {
+			return err
+		}
+	}
+	if o.wanted("propagation") {
 		return propagation(ctx, auth, authPID, out)
 	}
 	return nil
+}
+
+// cells measures with one number of callers.
+type cells struct {
+	options
+	n    int
+	auth authorityInfo
+	pid  int // of the authority
+	out  *tabwriter.Writer
+	base float64 // requests/s of the bare handler
+}
+
+func (c *cells) all(ctx context.Context, bare string, barePID int) error {
+	c.base = c.print("bare POST", run(ctx, load{addr: bare, pid: barePID, callers: c.n, time: c.cell, next: fixed(post(bare, "/", "", formOf180))}))
+	if c.wanted("issue") || c.wanted("half") {
+		issue := fixed(post(c.auth.Addr, "/token", c.auth.MachineBasic, "grant_type=client_credentials&scope=read"))
+		rate := c.measure(ctx, "client_credentials", issue, c.cell, 0)
+		if c.wanted("half") {
+			c.measure(ctx, "client_credentials at half load", issue, c.cell, rate/2)
+		}
+	}
+	if c.wanted("refresh") {
+		c.measure(ctx, "refresh", refreshing(c.auth), c.cell, 0)
+	}
+	if c.wanted("introspect") {
+		tokens, err := issueMany(ctx, c.auth, 1000)
+		if err != nil {
+			return err
+		}
+		c.measure(ctx, "introspect", introspecting(c.auth, tokens), c.cell, 0)
+	}
+	if c.wanted("unseen") {
+		tokens, err := issueMany(ctx, c.auth, unseenTokens)
+		if err != nil {
+			return err
+		}
+		c.measure(ctx, "introspect unseen", once(c.auth, tokens), time.Minute, 0)
+	}
+	return errors.Join(c.out.Flush(), ctx.Err())
+}
+
+// unseenTokens are enough for a few seconds.
+const unseenTokens = 12_000
+
+// measure is one measurement of the authority, and a row of the table.
+func (c *cells) measure(ctx context.Context, name string, next func(int) exchange, took time.Duration, pace float64) (rate float64) {
+	return c.print(name, run(ctx, load{addr: c.auth.Addr, pid: c.pid, dbPID: c.dbPID, callers: c.n, time: took, pace: pace, next: next}))
+}
+
+func (c *cells) print(name string, r result) (rate float64) {
+	ratio := "1.00"
+	if c.base > 0 {
+		ratio = fmt.Sprintf("%.2f", r.rate/c.base)
+	}
+	us := func(d time.Duration) float64 { return d.Seconds() * 1e6 }
+	fmt.Fprintf(c.out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t\n", name, c.n, r.rate, ratio,
+		us(r.p50)/1000, us(r.p99)/1000, us(r.cpu), us(r.dbCPU), r.errors)
+	return r.rate
 }
 
 // formOf180 is a form of about 180 bytes, as token requests are.

@@ -13,7 +13,7 @@ const (
 
 	sqlTell   = `SELECT pg_notify($1, '')`
 	sqlListen = `LISTEN jeton_log; LISTEN jeton_events`
-	sqlEnds   = `SELECT m.seq, o.seq, EXISTS (SELECT 1 FROM event_log WHERE seq IS NULL) FROM meta m, outbox o`
+	sqlEnds   = `SELECT m.seq, o.seq, EXISTS (SELECT 1 FROM event_log WHERE seq IS NULL) FROM meta m, outbox o WHERE m.id = 1 AND o.id = 1`
 )
 
 // poll is how often the ends of the logs are read without being told to: a

@@ -173,7 +173,10 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 		// Every statement has an index. A table that is read as a whole because it is
 		// small is also locked as a whole by what is serializable, and all are in the
 		// way of all.
-		"enable_seqscan":                      "off",
+		"enable_seqscan": "off",
+		// No statement of ours is long enough to be worth compiling, and with what is
+		// off above the planner takes a table of one row for an expensive one.
+		"jit":                                 "off",
 		"statement_timeout":                   millisText(statementTimeout),
 		"idle_in_transaction_session_timeout": millisText(idleInTxTimeout),
 	} {
