@@ -235,7 +235,15 @@ type Swept struct {
 	Batches                                             int // answers and requests
 	Marks                                               int
 	Deliveries                                          int  // that were over
+	Notes                                               int  // of nodes that are gone
 	More                                                bool // another slice would find work
+}
+
+// Due is what upkeep has still to look at, of one kind.
+type Due struct {
+	Kind   string    // of rows
+	Rows   int       // at most the limit that was asked for
+	Oldest time.Time // when the first of them came due; zero when there is none
 }
 
 // Maintainer is what upkeep and readiness need of a store.
@@ -244,6 +252,9 @@ type Maintainer interface {
 	// events older than keepEvents. Ended grants and sessions are kept for a
 	// day, so that a late replay is still recognised.
 	Sweep(ctx context.Context, now time.Time, keepEvents time.Duration, limit int) (Swept, error)
+	// Backlog counts, for every kind of row, what a Sweep would look at: at most
+	// limit rows of each, along an index. It changes nothing.
+	Backlog(ctx context.Context, now time.Time, keepEvents time.Duration, limit int) ([]Due, error)
 	// Ready writes and reads back, the way serving does.
 	Ready(ctx context.Context, now time.Time) error
 	Close() error
@@ -268,5 +279,6 @@ type Store interface {
 	DeliveryStore
 	WebhookStore
 	LogoutStore
+	NodeStore
 	Maintainer
 }

@@ -99,7 +99,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics, s.now); err != nil {
+	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics, opts.Now); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -155,13 +155,15 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	return s, nil
 }
 
-// openStore opens the database a URL names.
+// openStore opens the database a URL names. A clock that is given is that of the
+// database too.
 func openStore(ctx context.Context, c config.Store, log *slog.Logger, m *metrics, now func() time.Time) (authority.Store, error) {
 	if path, err := databasePath(c.URL); err == nil {
 		return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: log, OnCommit: m.commit})
 	}
 	settings := postgresConfig(c)
-	settings.Logger, settings.OnCommit, settings.Now = log, m.commit, now
+	settings.Logger, settings.OnCommit = log, m.commit
+	settings.Now, settings.ServerNow = now, now
 	return postgres.Open(ctx, settings)
 }
 

@@ -308,6 +308,7 @@ func (w *world) sweepAll(keepEvents time.Duration, limit int) authority.Swept {
 		total.Events += s.Events
 		total.Deliveries += s.Deliveries
 		total.Tickets += s.Tickets
+		total.Notes += s.Notes
 		total.Marks += s.Marks
 		if !s.More {
 			return total

@@ -61,6 +61,9 @@ type Config struct {
 	OnCommit func(ops int, took time.Duration)
 	// Now is the time by which partitions are made and dropped; nil means time.Now.
 	Now func() time.Time
+	// ServerNow is the time of the database, by which nothing is removed that has not
+	// expired, whatever the clock of a node says; nil means that the database is asked.
+	ServerNow func() time.Time
 }
 
 var _ authority.Records = (*Store)(nil)
@@ -83,6 +86,7 @@ type Store struct {
 	appending chan struct{} // holds one token while a call of this node adds to the log
 
 	now   func() time.Time
+	clock func() time.Time        // of the database; nil: ask it
 	alive map[time.Time]time.Time // when the last token of an hour expires; of lookAfter alone
 
 	closing context.Context // done once Close was called
@@ -111,7 +115,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	closing, halt := context.WithCancel(context.Background())
 	s := &Store{pool: pool, log: c.Logger, closing: closing, head: head.New(0), events: head.New(0), appending: make(chan struct{}, 1), onCommit: c.OnCommit,
-		now: c.Now, alive: make(map[time.Time]time.Time)}
+		now: c.Now, clock: c.ServerNow, alive: make(map[time.Time]time.Time)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -41,6 +41,7 @@ const (
 	sqlPartitions = `
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = $1::text::regclass AND c.relname <> $1::text || '_other' ORDER BY c.relname`
+	sqlClock       = `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 	sqlLockTimeout = `SELECT set_config('lock_timeout', $1, TRUE)`
 )
 
@@ -80,8 +81,32 @@ func (s *Store) partition(ctx context.Context, now time.Time) error {
 				return err
 			}
 		}
-		return s.dropExpired(ctx, conn, now)
+		past, err := s.past(ctx, conn, now)
+		if err != nil {
+			return err
+		}
+		return s.dropExpired(ctx, conn, past)
 	})
+}
+
+// past is the time by which things are removed: the earlier of the caller's clock
+// and the database's. One clock that is far ahead removes nothing that lives.
+func (s *Store) past(ctx context.Context, conn *pgxpool.Conn, now time.Time) (time.Time, error) {
+	if s.clock != nil {
+		return earlier(now, s.clock()), nil
+	}
+	var millis int64
+	if err := conn.QueryRow(ctx, sqlClock).Scan(&millis); err != nil {
+		return time.Time{}, fmt.Errorf("the database's clock: %w", err)
+	}
+	return earlier(now, time.UnixMilli(millis)), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // partitionsOf returns the hours of a table's partitions, oldest first.

@@ -61,9 +61,12 @@ func in(t *testing.T, s *Store, table string, v authority.Token) string {
 	return name
 }
 
+// endOfTime is a database whose clock holds nothing back.
+func endOfTime() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }
+
 func TestPartitions(t *testing.T) {
 	start := time.Date(2031, 5, 1, 10, 20, 0, 0, time.UTC)
-	s := openInner(t, func(c *Config) { c.Now = func() time.Time { return start } })
+	s := openInner(t, func(c *Config) { c.Now, c.ServerNow = func() time.Time { return start }, endOfTime })
 	ctx := t.Context()
 	if err := s.partition(ctx, start); err != nil {
 		t.Fatal(err)
@@ -128,7 +131,7 @@ func TestPartitions(t *testing.T) {
 // is made the next time.
 func TestPartitions_DoNotWait(t *testing.T) {
 	start := time.Now().UTC()
-	s := openInner(t, func(c *Config) { c.Now = func() time.Time { return start } })
+	s := openInner(t, func(c *Config) { c.Now, c.ServerNow = func() time.Time { return start }, endOfTime })
 	ctx := t.Context()
 	if err := s.partition(ctx, start); err != nil {
 		t.Fatal(err)
@@ -153,5 +156,46 @@ func TestPartitions_DoNotWait(t *testing.T) {
 	}
 	if got := hours(t, s, "tokens"); len(got) != ahead+1 {
 		t.Errorf("left %v", got)
+	}
+}
+
+// TestPartitions_ClockAhead: a node whose clock is years ahead removes nothing that
+// lives by the database's clock, neither hours of the registry nor rows.
+func TestPartitions_ClockAhead(t *testing.T) {
+	s := openInner(t)
+	ctx, now := t.Context(), time.Now()
+	if err := s.partition(ctx, now); err != nil {
+		t.Fatal(err)
+	}
+	grant := standingGrant(t, s, now)
+	live := issueAt(t, s, grant, now, now.Add(time.Hour))
+	early := issueAt(t, s, grant, now.Add(-100*time.Hour), now.Add(time.Hour)) // in no hour of its own
+	ticket := authority.Ticket{Kind: authority.TicketProof, Key: "proof", ExpiresAt: now.Add(time.Hour)}
+	if err := s.CreateTicket(ctx, ticket, now); err != nil {
+		t.Fatal(err)
+	}
+	before := hours(t, s, "tokens")
+	ahead := now.Add(5 * 365 * 24 * time.Hour)
+	if err := s.partition(ctx, ahead); err != nil {
+		t.Fatal(err)
+	}
+	for _, hour := range before {
+		if !slices.Contains(hours(t, s, "tokens"), hour) {
+			t.Errorf("%s was dropped", hour)
+		}
+	}
+	swept, err := s.Sweep(ctx, ahead, time.Hour, 100)
+	if err != nil || swept != (authority.Swept{}) {
+		t.Errorf("swept %+v, %v", swept, err)
+	}
+	states, err := s.Tokens(ctx, []secret.ID{live.ID, early.ID})
+	if err != nil || len(states) != 2 {
+		t.Errorf("of two live tokens %d are left, %v", len(states), err)
+	}
+	if _, err := s.Grant(ctx, grant); err != nil {
+		t.Errorf("a live grant: %v", err)
+	}
+	if _, err := s.Ticket(ctx, ticket.Kind, ticket.Key, now); err != nil {
+		t.Errorf("a live ticket: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ var (
 	// ErrSchemaOlder: migrations are missing, and Config.ManualMigration leaves them
 	// to somebody.
 	ErrSchemaOlder = errors.New("its schema is older than this program's: run `jeton migrate plan` and then `jeton migrate up`")
-	// ErrSchemaNewer: a newer program has changed the schema.
+	// ErrSchemaNewer: a newer program has changed the schema, and did not say that
+	// this one works with it.
 	ErrSchemaNewer = errors.New("its schema is newer than this program's: use the program that it was used with")
 )
 
@@ -36,6 +38,8 @@ const (
 	sqlServerVersion = `SELECT current_setting('server_version_num')::int, pg_is_in_recovery()`
 	sqlHasSchema     = `SELECT to_regclass('goose_db_version') IS NOT NULL`
 	appliedSteps     = `SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0 AND is_applied`
+	sqlHasCompatible = `SELECT to_regclass('compatible') IS NOT NULL`
+	sqlCompatible    = `SELECT EXISTS (SELECT 1 FROM compatible WHERE version = $1 AND since <= $2)`
 )
 
 // Migration is one step of the schema.
@@ -158,22 +162,47 @@ func inspectSchema(ctx context.Context, db *sql.DB) ([]Migration, error) {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	var unknown []int64
 	for rows.Next() {
 		var version int64
 		var at time.Time
 		if err := rows.Scan(&version, &at); err != nil {
 			return nil, err
 		}
-		if version > list[len(list)-1].Version {
-			return nil, fmt.Errorf("migration %d was applied to it: %w", version, ErrSchemaNewer)
-		}
-		for i := range list {
-			if list[i].Version == version {
-				list[i].AppliedAt = at
-			}
+		if i := slices.IndexFunc(list, func(m Migration) bool { return m.Version == version }); i >= 0 {
+			list[i].AppliedAt = at
+		} else {
+			unknown = append(unknown, version)
 		}
 	}
-	return list, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return list, compatible(ctx, db, unknown, list[len(list)-1].Version)
+}
+
+// compatible returns ErrSchemaNewer unless each of the migrations, which a newer
+// program has made, says that one with the migrations up to newest works with it.
+func compatible(ctx context.Context, db *sql.DB, made []int64, newest int64) error {
+	if len(made) == 0 {
+		return nil
+	}
+	var told bool
+	if err := db.QueryRowContext(ctx, sqlHasCompatible).Scan(&told); err != nil {
+		return err
+	}
+	for _, version := range made {
+		works := false
+		if told {
+			if err := db.QueryRowContext(ctx, sqlCompatible, version, newest).Scan(&works); err != nil {
+				return err
+			}
+		}
+		if !works {
+			return fmt.Errorf("migration %d was applied to it: %w", version, ErrSchemaNewer)
+		}
+	}
+	return nil
 }
 
 // known lists the migrations that are built in, oldest first.

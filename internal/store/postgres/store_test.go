@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/pgtest"
@@ -35,7 +36,10 @@ func openTest(t testing.TB) *postgres.Store {
 		}
 		return s.Close()
 	})
-	s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	s, err := postgres.Open(t.Context(), postgres.Config{
+		URL:       url,
+		ServerNow: func() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }, // tests move their own clock
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

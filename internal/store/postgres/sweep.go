@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/columns"
@@ -49,9 +51,17 @@ DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < $1 ORDER BY id 
 
 // Sweep implements authority.Maintainer. Each kind is a commit of its own, so
 // that upkeep never makes other calls wait for all of it. keepEvents of zero or
-// less keeps the audit trail forever.
+// less keeps the audit trail forever. A caller's clock that is ahead of the
+// database's is not followed (see past).
 func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Duration, limit int) (authority.Swept, error) {
 	var swept authority.Swept
+	err := s.connected(ctx, func(conn *pgxpool.Conn) (err error) {
+		now, err = s.past(ctx, conn, now)
+		return err
+	})
+	if err != nil {
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
 	if limit <= 0 {
 		limit = 1000
 	}
@@ -69,6 +79,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 		{&swept.Deliveries, sweepDeliveries},
 		{new(int), sweepPlanned},
 		{&swept.Tickets, sweepTickets},
+		{&swept.Notes, sweepNotes},
 		{&swept.Events, func(t *tx, now time.Time, limit int) (int64, int64, error) {
 			return sweepEvents(t, now.Add(-keepEvents), keepEvents > 0, limit)
 		}},
@@ -116,17 +127,11 @@ func sweepLog(t *tx, now time.Time, limit int) (removed, postponed int64, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	var last uint64
-	for _, entry := range oldest {
-		if !entry.Until.Before(now) {
-			break
-		}
-		last = entry.Seq
-	}
-	if last == 0 {
+	n := expiredPrefix(oldest, now)
+	if n == 0 {
 		return 0, 0, nil
 	}
-	removed, err = t.exec(sqlSweepLog, int64(last)) // #nosec G115 -- a number the log gave out
+	removed, err = t.exec(sqlSweepLog, int64(oldest[n-1].Seq)) // #nosec G115 -- a number the log gave out
 	return removed, 0, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,14 +26,16 @@ var (
 	// ErrSchemaOlder: migrations are missing, and Config.ManualMigration leaves them
 	// to somebody.
 	ErrSchemaOlder = errors.New("its schema is older than this program's: run `jeton migrate plan` and then `jeton migrate up`")
-	// ErrSchemaNewer: a newer program has changed the schema. Whether an older one
-	// could still work with it cannot be known, so it is not tried.
+	// ErrSchemaNewer: a newer program has changed the schema, and did not say that
+	// this one works with it. Whether it could cannot be known, so it is not tried.
 	ErrSchemaNewer = errors.New("its schema is newer than this program's: use the program that it was used with, or restore a backup from before")
 )
 
 const (
 	hasSchema         = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 	appliedMigrations = `SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0 AND is_applied`
+	hasCompatible     = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'compatible'`
+	sqlCompatible     = `SELECT count(*) FROM compatible WHERE version = ?1 AND since <= ?2`
 )
 
 // Migration is one step of the schema.
@@ -83,7 +86,8 @@ func withoutComments(text string) string {
 }
 
 // inspectSchema lists what was applied to db and what would be. ErrSchemaNewer: db
-// has a migration that is not built in.
+// has a migration that is not built in and does not say that this program works
+// with it.
 func inspectSchema(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	list, err := known()
 	if err != nil {
@@ -119,15 +123,36 @@ func markApplied(ctx context.Context, db *sql.DB, list []Migration) error {
 	if err != nil {
 		return err
 	}
+	var unknown []int64
 	for _, a := range applied {
-		found := false
-		for i := range list {
-			if list[i].Version == a.Version {
-				list[i].AppliedAt, found = a.AppliedAt, true
+		if i := slices.IndexFunc(list, func(m Migration) bool { return m.Version == a.Version }); i >= 0 {
+			list[i].AppliedAt = a.AppliedAt
+		} else {
+			unknown = append(unknown, a.Version)
+		}
+	}
+	return compatible(ctx, db, unknown, list[len(list)-1].Version)
+}
+
+// compatible returns ErrSchemaNewer unless each of the migrations, which a newer
+// program has made, says that one with the migrations up to newest works with it.
+func compatible(ctx context.Context, db *sql.DB, made []int64, newest int64) error {
+	if len(made) == 0 {
+		return nil
+	}
+	var told int
+	if err := db.QueryRowContext(ctx, hasCompatible).Scan(&told); err != nil {
+		return err
+	}
+	for _, version := range made {
+		works := 0
+		if told > 0 {
+			if err := db.QueryRowContext(ctx, sqlCompatible, version, newest).Scan(&works); err != nil {
+				return err
 			}
 		}
-		if !found {
-			return fmt.Errorf("migration %d was applied to it: %w", a.Version, ErrSchemaNewer)
+		if works == 0 {
+			return fmt.Errorf("migration %d was applied to it: %w", version, ErrSchemaNewer)
 		}
 	}
 	return nil

@@ -76,6 +76,7 @@ var smallTables = map[string][]string{
 	"sqlPolicies":           {"policies"},
 	"sqlLive":               {"r", "revocations", "policies"}, // the log holds little else than live entries
 	"sqlOldestLog":          {"revocations"},
+	"sqlBacklog":            {"due", "tokens"}, // limited, in the order of an index
 	// Once in the life of a refresh key: when it is compromised, and when all of
 	// its grants should have expired.
 	"sqlEndGrantsOfKey": {"grants"},

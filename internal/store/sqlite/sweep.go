@@ -79,6 +79,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, keepEvents time.Durati
 		{&swept.Deliveries, sweepDeliveries},
 		{new(int), sweepPlanned},
 		{&swept.Tickets, sweepTickets},
+		{&swept.Notes, sweepNotes},
 		{&swept.Events, func(t *tx, now time.Time, limit int) (int64, int64, error) {
 			return sweepEvents(t, now.Add(-keepEvents), keepEvents > 0, limit)
 		}},
@@ -129,17 +130,11 @@ func sweepLog(t *tx, now time.Time, limit int) (removed, postponed int64, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	var last uint64
-	for _, entry := range oldest {
-		if !entry.Until.Before(now) {
-			break
-		}
-		last = entry.Seq
-	}
-	if last == 0 {
+	n := expiredPrefix(oldest, now)
+	if n == 0 {
 		return 0, 0, nil
 	}
-	removed, err = t.exec(sqlSweepLog, int64(last)) // #nosec G115 -- a number the log gave out
+	removed, err = t.exec(sqlSweepLog, int64(oldest[n-1].Seq)) // #nosec G115 -- a number the log gave out
 	return removed, 0, err
 }
 
