@@ -4,17 +4,19 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+
+	"github.com/jetonhq/jeton/internal/answered"
 )
 
 // counted counts each answer and keeps one broken handler from ending the
 // process. There is no line per request: the proxy in front writes one.
 func (a *Agent) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
+		rec := &answered.Writer{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
 				a.log.ErrorContext(r.Context(), "handler panicked", "panic", p, "stack", string(debug.Stack()))
-				if rec.status == 0 {
+				if rec.Status == 0 {
 					http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 				}
 			}
@@ -22,31 +24,8 @@ func (a *Agent) counted(next http.Handler) http.Handler {
 			if route == "" {
 				route = "none"
 			}
-			a.metrics.requests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc()
+			a.metrics.requests.WithLabelValues(route, strconv.Itoa(rec.Status)).Inc()
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/spread"
 )
 
 // load is one measurement.
@@ -30,11 +32,11 @@ type load struct {
 type exchange func(last []byte) (request []byte)
 
 type result struct {
-	rate     float64 // answered requests/s
-	p50, p99 time.Duration
-	cpu      time.Duration // of the server, per answered request
-	dbCPU    time.Duration // of the database's processes, per answered request
-	errors   int
+	rate   float64 // answered requests/s
+	took   spread.Times
+	cpu    time.Duration // of the server, per answered request
+	dbCPU  time.Duration // of the database's processes, per answered request
+	errors int
 }
 
 // run puts the load on: each caller has one connection, kept alive, and a hand
@@ -61,8 +63,7 @@ func run(ctx context.Context, l load) result {
 	wg.Wait()
 	r := result{rate: float64(len(all)) / time.Since(start).Seconds(), errors: failed}
 	if len(all) > 0 {
-		slices.Sort(all)
-		r.p50, r.p99 = all[len(all)/2], all[len(all)*99/100]
+		r.took = spread.Of(all)
 		r.cpu = (cpuTime(l.pid) - spent) / time.Duration(len(all))
 		r.dbCPU = (familyTime(l.dbPID) - dbSpent) / time.Duration(len(all))
 	}

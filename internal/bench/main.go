@@ -218,7 +218,7 @@ func (c *cells) print(name string, r result) (rate float64) {
 	}
 	us := func(d time.Duration) float64 { return d.Seconds() * 1e6 }
 	fmt.Fprintf(c.out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t\n", name, c.n, r.rate, ratio,
-		us(r.p50)/1000, us(r.p99)/1000, us(r.cpu), us(r.dbCPU), r.errors)
+		us(r.took.P50)/1000, us(r.took.P99)/1000, us(r.cpu), us(r.dbCPU), r.errors)
 	return r.rate
 }
 

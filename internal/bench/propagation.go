@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton"
+	"github.com/jetonhq/jeton/internal/spread"
 )
 
 // guards is how many guards follow the feed, each with its own connection.
@@ -72,9 +73,9 @@ func propagation(ctx context.Context, a authorityInfo, pid int, out *tabwriter.W
 		if err != nil {
 			return err
 		}
-		slices.Sort(delays)
-		ms := func(i int) float64 { return delays[i].Seconds() * 1000 }
-		fmt.Fprintf(out, "%s\t%d\t%d\t%.2f\t%.2f\t%.2f\t\n", name, guards, revocations, ms(len(delays)/2), ms(len(delays)*99/100), ms(len(delays)-1))
+		took := spread.Of(delays)
+		ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+		fmt.Fprintf(out, "%s\t%d\t%d\t%.2f\t%.2f\t%.2f\t\n", name, guards, revocations, ms(took.P50), ms(took.P99), ms(took.Max))
 	}
 	return out.Flush()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/jetonhq/jeton/bff"
+	"github.com/jetonhq/jeton/internal/answered"
 )
 
 // metrics are this process's own: there is no global registry.
@@ -51,31 +52,8 @@ func (m *metrics) handler() http.Handler {
 // counted counts the answers of a route.
 func (m *metrics) counted(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
-		defer func() { m.requests.WithLabelValues(route, strconv.Itoa(rec.status)).Inc() }()
+		rec := &answered.Writer{ResponseWriter: w}
+		defer func() { m.requests.WithLabelValues(route, strconv.Itoa(rec.Status)).Inc() }()
 		next.ServeHTTP(rec, r)
 	})
 }
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status < http.StatusOK { // none yet, or an informational one
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

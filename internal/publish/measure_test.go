@@ -1,10 +1,10 @@
 package publish_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/spread"
 	"github.com/jetonhq/jeton/jwk"
 )
 
@@ -42,8 +42,6 @@ func measure(b *testing.B, watchers int, arrivals <-chan time.Time, change func(
 			all = append(all, at.Sub(answered))
 		}
 	}
-	slices.Sort(all)
-	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+	spread.Of(all).Report(b)
 	b.ReportMetric(0, "ns/op")
 }

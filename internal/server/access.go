@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/jetonhq/jeton/internal/answered"
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
@@ -46,7 +47,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		start := time.Now()
 		ctx := context.WithValue(r.Context(), requestIDKey{}, secret.NewID(start).String())
 		r = r.WithContext(ctx)
-		rec := &recorder{ResponseWriter: w}
+		rec := &answered.Writer{ResponseWriter: w}
 		if r.TLS != nil { // RFC 6797 section 7.2: never over plain http
 			w.Header().Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}
@@ -56,18 +57,18 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 					panic(p)
 				}
 				s.log.ErrorContext(ctx, "handler panicked", "panic", p, "stack", string(debug.Stack()))
-				if rec.status == 0 {
+				if rec.Status == 0 {
 					http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 				}
 			}
 			took := time.Since(start)
-			if rec.status == 0 {
-				rec.status = silent(ctx)
+			if rec.Status == 0 {
+				rec.Status = silent(ctx)
 			}
-			s.metrics.request(r, rec.status, took)
+			s.metrics.request(r, rec.Status, took)
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request",
-				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status),
-				slog.Int64("bytes", rec.bytes), slog.Duration("took", took), slog.String("from", s.address(r).String()))
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.Status),
+				slog.Int64("bytes", rec.Bytes), slog.Duration("took", took), slog.String("from", s.address(r).String()))
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -81,29 +82,3 @@ func silent(ctx context.Context) int {
 	}
 	return http.StatusOK
 }
-
-// recorder remembers the status and size of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/coordtest"
 	"github.com/jetonhq/jeton/internal/keys"
+	"github.com/jetonhq/jeton/internal/spread"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwk/zookeeper"
 	"github.com/jetonhq/jeton/revocation"
@@ -159,8 +159,6 @@ func BenchmarkKeyRing_Feed(b *testing.B) {
 			all = append(all, max(0, (<-arrivals).Sub(answered)))
 		}
 	}
-	slices.Sort(all)
-	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+	spread.Of(all).Report(b)
 	b.ReportMetric(0, "ns/op")
 }

@@ -14,6 +14,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -91,9 +92,9 @@ func Follow(c Config) (*Source, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("etcd: Endpoints is empty")
 	}
-	c.Prefix = orDefault(c.Prefix, defaultPrefix)
-	c.Ring = orDefault(c.Ring, "access")
-	c.Recheck = orDefault(c.Recheck, defaultRecheck)
+	c.Prefix = cmp.Or(c.Prefix, defaultPrefix)
+	c.Ring = cmp.Or(c.Ring, "access")
+	c.Recheck = cmp.Or(c.Recheck, defaultRecheck)
 	if c.OnError == nil {
 		c.OnError = func(error) {}
 	}
@@ -101,14 +102,6 @@ func Follow(c Config) (*Source, error) {
 	s := &Source{FollowedSet: set, config: c, key: c.Prefix + "/" + c.Ring, ctx: ctx, stop: stop}
 	s.work.Go(s.follow)
 	return s, nil
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // Close ends the watch. The keys stay as they are.

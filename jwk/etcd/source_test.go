@@ -1,11 +1,7 @@
 package etcd_test
 
 import (
-	"context"
-	"errors"
-	"sync"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -16,8 +12,6 @@ import (
 	"github.com/jetonhq/jeton/jwk/etcd"
 )
 
-const issuer = "https://id.example.com"
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -25,209 +19,30 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// eventually waits for a condition that others bring about.
-func eventually(t testing.TB, what string, holds func() bool) {
+var kind = coordtest.Kind{
+	Start: coordtest.Etcd,
+	Open: func(address string) (coordtest.Place, error) {
+		return place.Open(place.Config{Endpoints: []string{"http://" + address}, Prefix: "/jeton"})
+	},
+	Source: source,
+}
+
+func source(t testing.TB, o coordtest.Options) *jwk.FollowedSet {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so after 30 s: %s", what)
-		}
-	}
-}
-
-// writer publishes as the authority does.
-type writer struct {
-	t     testing.TB
-	place *place.Place
-}
-
-func newWriter(t testing.TB, address string) *writer {
-	t.Helper()
-	p, err := place.Open(place.Config{Endpoints: []string{"http://" + address}, Prefix: "/jeton"})
-	must(t, err)
-	t.Cleanup(func() { _ = p.Close() })
-	return &writer{t, p}
-}
-
-func (w *writer) put(document []byte) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	eventually(w.t, "it is written", func() bool {
-		return w.place.Update(ctx, "access", func([]byte) ([]byte, error) { return document, nil }) == nil
+	s, err := etcd.Follow(etcd.Config{
+		Endpoints: []string{"http://" + o.Address}, Issuer: coordtest.Issuer, User: o.User, Password: o.Password,
+		Recheck: o.Recheck, OnChange: o.OnChange, OnError: o.OnError,
 	})
-}
-
-func (w *writer) publish(version uint64, keys ...*jwk.Key) {
-	w.t.Helper()
-	w.put(document(w.t, version, keys...))
-}
-
-func document(t testing.TB, version uint64, keys ...*jwk.Key) []byte {
-	t.Helper()
-	b, err := jwk.Publication{Issuer: issuer, Ring: "access", Version: version, Time: time.Now(), Primary: keys[0].ID(), Keys: keys}.Encode()
-	must(t, err)
-	return b
-}
-
-func key(t testing.TB) *jwk.Key {
-	t.Helper()
-	k, err := jwk.Generate(jwk.ES256)
-	must(t, err)
-	return k
-}
-
-func follow(t testing.TB, c etcd.Config) *etcd.Source {
-	t.Helper()
-	c.Issuer = issuer
-	if c.Recheck == 0 {
-		c.Recheck = time.Hour // only the watches count
-	}
-	s, err := etcd.Follow(c)
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	return s
+	return s.FollowedSet
 }
 
-func knows(t testing.TB, s *etcd.Source, k *jwk.Key) func() bool {
-	return func() bool {
-		_, err := s.Keys(t.Context(), k.ID())
-		return err == nil
-	}
-}
-
-func version(s *etcd.Source) uint64 {
-	p, _ := s.Publication()
-	return p.Version
-}
-
-func TestFollow_EveryRotation(t *testing.T) {
-	server := coordtest.Etcd(t)
-	var mu sync.Mutex
-	var versions []uint64
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}, OnChange: func(p jwk.Publication) {
-		mu.Lock()
-		defer mu.Unlock()
-		versions = append(versions, p.Version)
-	}})
-	if _, err := s.Keys(t.Context(), "any"); !errors.Is(err, jwk.ErrUnavailable) {
-		t.Errorf("nothing was published yet: %v", err)
-	}
-	w := newWriter(t, server.Address)
-	old := key(t)
-	for v := uint64(1); v <= 30; v++ {
-		next := key(t)
-		w.publish(v, next, old)
-		eventually(t, "the new key is known", knows(t, s, next))
-		if !knows(t, s, old)() {
-			t.Fatal("the old key went too early")
-		}
-		old = next
-	}
-	// Faster than anybody reads: watches may tell of several at once.
-	for v := uint64(31); v <= 200; v++ {
-		w.publish(v, old)
-	}
-	eventually(t, "the last one is held", func() bool { return version(s) == 200 })
-	mu.Lock()
-	defer mu.Unlock()
-	for i := 1; i < len(versions); i++ {
-		if versions[i] <= versions[i-1] {
-			t.Fatalf("version %d after %d", versions[i], versions[i-1])
-		}
-	}
-}
-
-// The key goes back, because somebody restored or meddled: the followers do not.
-func TestFollow_NeverRegresses(t *testing.T) {
-	server := coordtest.Etcd(t)
-	failures := make(chan error, 100)
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}, OnError: func(err error) { failures <- err }})
-	w := newWriter(t, server.Address)
-	good := key(t)
-	w.publish(7, good)
-	eventually(t, "version 7", func() bool { return version(s) == 7 })
-	for _, bad := range [][]byte{document(t, 6, key(t)), []byte("not a publication"), {}} {
-		w.put(bad)
-		for err := range failures {
-			if errors.Is(err, jwk.ErrOlder) || errors.Is(err, jwk.ErrMalformed) {
-				break
-			}
-		}
-		if version(s) != 7 || !knows(t, s, good)() {
-			t.Errorf("after %.20q: version %d", bad, version(s))
-		}
-	}
-	w.publish(8, good)
-	eventually(t, "version 8", func() bool { return version(s) == 8 })
-}
-
-func TestFollow_ServerKilledAndStartedAgain(t *testing.T) {
-	server := coordtest.Etcd(t)
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}})
-	w := newWriter(t, server.Address)
-	first, second := key(t), key(t)
-	w.publish(1, first)
-	eventually(t, "the first key", knows(t, s, first))
-	server.Kill()
-	if !knows(t, s, first)() {
-		t.Error("the last good keys are gone with the server")
-	}
-	server.Start()
-	w.publish(2, second, first)
-	eventually(t, "the key of after the restart", knows(t, s, second))
-}
-
-// What was published while nothing passed is there when that is over.
-func TestFollow_Partition(t *testing.T) {
-	server := coordtest.Etcd(t)
-	link := faultproxy.New(t, server.Address)
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + link.Address}})
-	w := newWriter(t, server.Address)
-	first, second := key(t), key(t)
-	w.publish(1, first)
-	eventually(t, "the first key", knows(t, s, first))
-	link.Stall()
-	w.publish(2, second, first)
-	eventually(t, "it is said how old the keys are", func() bool { return s.Staleness() > 2*time.Second })
-	if !knows(t, s, first)() || knows(t, s, second)() {
-		t.Error("cut off, it should have the first key and no other")
-	}
-	link.Reset()
-	eventually(t, "what was published meanwhile", knows(t, s, second))
-}
-
-// A server that is there all the time, and a watch that is not: the key is read
-// without being asked to.
-func TestFollow_RechecksByItself(t *testing.T) {
-	server := coordtest.Etcd(t)
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}, Recheck: 50 * time.Millisecond})
-	newWriter(t, server.Address).publish(1, key(t))
-	must(t, s.Wait(t.Context()))
-	for range 3 {
-		before := s.Staleness()
-		eventually(t, "it is confirmed", func() bool { return s.Staleness() < before || s.Staleness() < 40*time.Millisecond })
-	}
-}
-
-func TestFollow_DownAtTheStart(t *testing.T) {
-	server := coordtest.Etcd(t)
-	k := key(t)
-	newWriter(t, server.Address).publish(1, k)
-	server.Kill()
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}, User: "app", Password: "secret"})
-	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := s.Wait(short); err == nil {
-		t.Error("it has keys, but from where?")
-	}
-	server.Start()
-	eventually(t, "the keys, once the server is there", knows(t, s, k))
-}
+func TestFollow(t *testing.T) { kind.Run(t) }
 
 func TestFollow_Misconfigured(t *testing.T) {
 	for name, c := range map[string]etcd.Config{
-		"no endpoints": {Issuer: issuer},
+		"no endpoints": {Issuer: coordtest.Issuer},
 		"no issuer":    {Endpoints: []string{"127.0.0.1:1"}},
 	} {
 		if _, err := etcd.Follow(c); err == nil {
@@ -240,17 +55,17 @@ func TestFollow_Misconfigured(t *testing.T) {
 func TestFollow_Compaction(t *testing.T) {
 	server := coordtest.Etcd(t)
 	link := faultproxy.New(t, server.Address)
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + link.Address}})
-	w := newWriter(t, server.Address)
-	first := key(t)
-	w.publish(1, first)
-	eventually(t, "the first key", knows(t, s, first))
+	s := kind.Follow(t, coordtest.Options{Address: link.Address})
+	w := kind.Writer(t, server.Address)
+	first := coordtest.Key(t)
+	w.Publish(1, first)
+	coordtest.Eventually(t, "the first key", coordtest.Knows(t, s, first))
 	link.Stall()
 	for v := uint64(2); v <= 20; v++ {
-		w.publish(v, first)
+		w.Publish(v, first)
 	}
-	last := key(t)
-	w.publish(21, last)
+	last := coordtest.Key(t)
+	w.Publish(21, last)
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + server.Address}})
 	must(t, err)
 	defer func() { _ = client.Close() }()
@@ -259,7 +74,7 @@ func TestFollow_Compaction(t *testing.T) {
 	_, err = client.Compact(t.Context(), now.Header.Revision)
 	must(t, err)
 	link.Reset()
-	eventually(t, "the last key", knows(t, s, last))
+	coordtest.Eventually(t, "the last key", coordtest.Knows(t, s, last))
 }
 
 // With etcd's own authentication, on both sides.
@@ -283,15 +98,15 @@ func TestFollow_Authenticated(t *testing.T) {
 	_, err = client.AuthEnable(t.Context())
 	must(t, err)
 
-	k := key(t)
+	k := coordtest.Key(t)
 	for user, allowed := range map[string]bool{"": false, "app": false, "root": true} {
 		p, err := place.Open(place.Config{Endpoints: []string{"http://" + server.Address}, Prefix: "/jeton", User: user, Password: map[string]string{"root": "for-tests-only", "app": "also-for-tests"}[user]})
 		must(t, err)
-		err = p.Update(t.Context(), "access", func([]byte) ([]byte, error) { return document(t, 1, k), nil })
+		err = p.Update(t.Context(), coordtest.Ring, func([]byte) ([]byte, error) { return coordtest.Document(t, 1, k), nil })
 		if (err == nil) != allowed {
 			t.Errorf("user %q writes: %v", user, err)
 		}
 	}
-	s := follow(t, etcd.Config{Endpoints: []string{"http://" + server.Address}, User: "app", Password: "also-for-tests"})
-	eventually(t, "the key", knows(t, s, k))
+	s := kind.Follow(t, coordtest.Options{Address: server.Address, User: "app", Password: "also-for-tests"})
+	coordtest.Eventually(t, "the key", coordtest.Knows(t, s, k))
 }

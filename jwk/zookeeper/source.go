@@ -16,6 +16,7 @@
 package zookeeper
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -97,10 +98,10 @@ func Follow(c Config) (*Source, error) {
 	if len(c.Servers) == 0 {
 		return nil, errors.New("zookeeper: Servers is empty")
 	}
-	c.Path = orDefault(c.Path, defaultPath)
-	c.Ring = orDefault(c.Ring, "access")
-	c.SessionTimeout = orDefault(c.SessionTimeout, defaultSession)
-	c.Recheck = orDefault(c.Recheck, defaultRecheck)
+	c.Path = cmp.Or(c.Path, defaultPath)
+	c.Ring = cmp.Or(c.Ring, "access")
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, defaultSession)
+	c.Recheck = cmp.Or(c.Recheck, defaultRecheck)
 	if c.OnError == nil {
 		c.OnError = func(error) {}
 	}
@@ -111,14 +112,6 @@ func Follow(c Config) (*Source, error) {
 	s := &Source{FollowedSet: set, config: c, node: c.Path + "/" + c.Ring, conn: conn, stop: make(chan struct{})}
 	s.work.Go(s.follow)
 	return s, nil
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // dialer is the client's own, with or without TLS.

@@ -1,235 +1,43 @@
 package zookeeper_test
 
 import (
-	"context"
-	"errors"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/coordtest"
-	"github.com/jetonhq/jeton/internal/faultproxy"
 	place "github.com/jetonhq/jeton/internal/publish/zookeeper"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwk/zookeeper"
 )
 
-const issuer = "https://id.example.com"
+// TestFollow has sessions of a second: in the partition they expire at the server,
+// and the watches with them.
+func TestFollow(t *testing.T) {
+	coordtest.Kind{
+		Start: coordtest.ZooKeeper,
+		Open: func(address string) (coordtest.Place, error) {
+			return place.Open(place.Config{Servers: []string{address}, Path: "/jeton"})
+		},
+		Source: source,
+	}.Run(t)
+}
 
-func must(t testing.TB, err error) {
+func source(t testing.TB, o coordtest.Options) *jwk.FollowedSet {
 	t.Helper()
+	s, err := zookeeper.Follow(zookeeper.Config{
+		Servers: []string{o.Address}, Issuer: coordtest.Issuer, User: o.User, Password: o.Password,
+		SessionTimeout: time.Second, Recheck: o.Recheck, OnChange: o.OnChange, OnError: o.OnError,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// eventually waits for a condition that others bring about.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so after 30 s: %s", what)
-		}
-	}
-}
-
-// writer publishes as the authority does.
-type writer struct {
-	t     testing.TB
-	place *place.Place
-}
-
-func newWriter(t testing.TB, address string) *writer {
-	t.Helper()
-	p, err := place.Open(place.Config{Servers: []string{address}, Path: "/jeton"})
-	must(t, err)
-	t.Cleanup(func() { _ = p.Close() })
-	return &writer{t, p}
-}
-
-func (w *writer) put(document []byte) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	eventually(w.t, "it is written", func() bool {
-		return w.place.Update(ctx, "access", func([]byte) ([]byte, error) { return document, nil }) == nil
-	})
-}
-
-func (w *writer) publish(version uint64, keys ...*jwk.Key) {
-	w.t.Helper()
-	w.put(document(w.t, version, keys...))
-}
-
-func document(t testing.TB, version uint64, keys ...*jwk.Key) []byte {
-	t.Helper()
-	b, err := jwk.Publication{Issuer: issuer, Ring: "access", Version: version, Time: time.Now(), Primary: keys[0].ID(), Keys: keys}.Encode()
-	must(t, err)
-	return b
-}
-
-func key(t testing.TB) *jwk.Key {
-	t.Helper()
-	k, err := jwk.Generate(jwk.ES256)
-	must(t, err)
-	return k
-}
-
-func follow(t testing.TB, c zookeeper.Config) *zookeeper.Source {
-	t.Helper()
-	c.Issuer = issuer
-	if c.Recheck == 0 {
-		c.Recheck = time.Hour // only the watches count
-	}
-	if c.SessionTimeout == 0 {
-		c.SessionTimeout = time.Second
-	}
-	s, err := zookeeper.Follow(c)
-	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-func knows(t testing.TB, s *zookeeper.Source, k *jwk.Key) func() bool {
-	return func() bool {
-		_, err := s.Keys(t.Context(), k.ID())
-		return err == nil
-	}
-}
-
-func version(s *zookeeper.Source) uint64 {
-	p, _ := s.Publication()
-	return p.Version
-}
-
-func TestFollow_EveryRotation(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	var mu sync.Mutex
-	var versions []uint64
-	s := follow(t, zookeeper.Config{Servers: []string{zk.Address}, OnChange: func(p jwk.Publication) {
-		mu.Lock()
-		defer mu.Unlock()
-		versions = append(versions, p.Version)
-	}})
-	if _, err := s.Keys(t.Context(), "any"); !errors.Is(err, jwk.ErrUnavailable) {
-		t.Errorf("nothing was published yet: %v", err)
-	}
-	w := newWriter(t, zk.Address)
-	old := key(t)
-	for v := uint64(1); v <= 30; v++ {
-		next := key(t)
-		w.publish(v, next, old)
-		eventually(t, "the new key is known", knows(t, s, next))
-		if !knows(t, s, old)() {
-			t.Fatal("the old key went too early")
-		}
-		old = next
-	}
-	// Faster than anybody reads: watches fire once and tell of no more than that.
-	for v := uint64(31); v <= 200; v++ {
-		w.publish(v, old)
-	}
-	eventually(t, "the last one is held", func() bool { return version(s) == 200 })
-	mu.Lock()
-	defer mu.Unlock()
-	for i := 1; i < len(versions); i++ {
-		if versions[i] <= versions[i-1] {
-			t.Fatalf("version %d after %d", versions[i], versions[i-1])
-		}
-	}
-}
-
-// The node goes back, because somebody restored or meddled: the followers do not.
-func TestFollow_NeverRegresses(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	failures := make(chan error, 100)
-	s := follow(t, zookeeper.Config{Servers: []string{zk.Address}, OnError: func(err error) { failures <- err }})
-	w := newWriter(t, zk.Address)
-	good := key(t)
-	w.publish(7, good)
-	eventually(t, "version 7", func() bool { return version(s) == 7 })
-	for _, bad := range [][]byte{document(t, 6, key(t)), []byte("not a publication"), {}} {
-		w.put(bad)
-		for err := range failures {
-			if errors.Is(err, jwk.ErrOlder) || errors.Is(err, jwk.ErrMalformed) {
-				break
-			}
-		}
-		if version(s) != 7 || !knows(t, s, good)() {
-			t.Errorf("after %.20q: version %d", bad, version(s))
-		}
-	}
-	w.publish(8, good)
-	eventually(t, "version 8", func() bool { return version(s) == 8 })
-}
-
-func TestFollow_ServerKilledAndStartedAgain(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	s := follow(t, zookeeper.Config{Servers: []string{zk.Address}})
-	w := newWriter(t, zk.Address)
-	first, second := key(t), key(t)
-	w.publish(1, first)
-	eventually(t, "the first key", knows(t, s, first))
-	zk.Kill()
-	if !knows(t, s, first)() {
-		t.Error("the last good keys are gone with the server")
-	}
-	zk.Start()
-	w.publish(2, second, first)
-	eventually(t, "the key of after the restart", knows(t, s, second))
-}
-
-// In a partition longer than the session, the session expires at the server and
-// its watches with it. What was published meanwhile is there when it is over.
-func TestFollow_PartitionOutlivesTheSession(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	link := faultproxy.New(t, zk.Address)
-	s := follow(t, zookeeper.Config{Servers: []string{link.Address}, SessionTimeout: 500 * time.Millisecond})
-	w := newWriter(t, zk.Address)
-	first, second := key(t), key(t)
-	w.publish(1, first)
-	eventually(t, "the first key", knows(t, s, first))
-	link.Stall()
-	w.publish(2, second, first)
-	eventually(t, "it is said how old the keys are", func() bool { return s.Staleness() > 2*time.Second })
-	if !knows(t, s, first)() || knows(t, s, second)() {
-		t.Error("cut off, it should have the first key and no other")
-	}
-	link.Reset()
-	eventually(t, "what was published meanwhile", knows(t, s, second))
-}
-
-// A server that is there all the time, and a watch that is not: the node is read
-// without being asked to.
-func TestFollow_RechecksByItself(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	s := follow(t, zookeeper.Config{Servers: []string{zk.Address}, Recheck: 50 * time.Millisecond})
-	newWriter(t, zk.Address).publish(1, key(t))
-	must(t, s.Wait(t.Context()))
-	for range 3 {
-		before := s.Staleness()
-		eventually(t, "it is confirmed", func() bool { return s.Staleness() < before || s.Staleness() < 40*time.Millisecond })
-	}
-}
-
-func TestFollow_DownAtTheStart(t *testing.T) {
-	zk := coordtest.ZooKeeper(t)
-	k := key(t)
-	newWriter(t, zk.Address).publish(1, k)
-	zk.Kill()
-	s := follow(t, zookeeper.Config{Servers: []string{zk.Address}, User: "app", Password: "secret"})
-	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := s.Wait(short); err == nil {
-		t.Error("it has keys, but from where?")
-	}
-	zk.Start()
-	eventually(t, "the keys, once the server is there", knows(t, s, k))
+	return s.FollowedSet
 }
 
 func TestFollow_Misconfigured(t *testing.T) {
 	for name, c := range map[string]zookeeper.Config{
-		"no servers": {Issuer: issuer},
+		"no servers": {Issuer: coordtest.Issuer},
 		"no issuer":  {Servers: []string{"127.0.0.1:1"}},
 	} {
 		if _, err := zookeeper.Follow(c); err == nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/spread"
 )
 
 func openTest(t testing.TB) *Store {
@@ -79,14 +80,8 @@ func concurrently(b *testing.B, callers int, call func(caller int) error) {
 	}
 	wg.Wait()
 	b.StopTimer()
-	all := slices.Concat(took...)
-	if len(all) == 0 {
-		return
-	}
-	slices.Sort(all)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
-	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1e3, "p50-ms")
-	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1e3, "p99-ms")
+	spread.Of(slices.Concat(took...)).Report(b)
 }
 
 func BenchmarkIssue(b *testing.B) {
