@@ -3,4 +3,4 @@ package server
 import "context"
 
 // Sweep does one round of upkeep now.
-func (s *Server) Sweep(ctx context.Context) { s.sweep(ctx) }
+func (s *Server) Sweep(ctx context.Context) { s.upkeep.Round(ctx) }

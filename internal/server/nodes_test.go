@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,5 +208,54 @@ func TestNodes_FewConnections(t *testing.T) {
 	case <-done:
 	case <-time.After(90 * time.Second):
 		t.Fatal("callers of a node with two connections wait for each other")
+	}
+}
+
+// metric is the value of a series in a node's answer to a scrape, -1 if it is not there.
+func metric(w *world, series string) float64 {
+	w.t.Helper()
+	for line := range strings.Lines(w.do(w.request("GET", w.manage+"/metrics", "")).ok().body) {
+		if text, ok := strings.CutPrefix(line, series+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			must(w.t, err)
+			return v
+		}
+	}
+	return -1
+}
+
+// TestNodes_Upkeep: one node does it; when that one is stopped, the other does.
+// Each says who does, when it was done, and the one that does says what is left.
+func TestNodes_Upkeep(t *testing.T) {
+	w := newWorld(t, onPostgres(pgtest.Database(t)))
+	b, c := w.server, w.node()
+	a, err := server.Open(t.Context(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now})
+	must(t, err)
+	holds := func(s *server.Server) float64 { w.at(s); return metric(w, "jeton_upkeep_holder") }
+	a.Sweep(t.Context())
+	b.Sweep(t.Context())
+	if holds(a) != 1 || holds(b) != 0 || metric(w, `jeton_upkeep_backlog{kind="code"}`) != -1 {
+		t.Errorf("a holds: %v, b holds: %v", holds(a), holds(b))
+	}
+	w.code("web") // which nobody redeems
+	w.clock.advance(time.Hour)
+	w.at(a)
+	a.Sweep(t.Context())
+	if removed := metric(w, `jeton_upkeep_removed_total{kind="code"}`); removed != 1 {
+		t.Errorf("a removed %v codes", removed)
+	}
+	if left := metric(w, `jeton_upkeep_backlog{kind="code"}`); left != 0 {
+		t.Errorf("%v codes are left", left)
+	}
+	b.Sweep(t.Context()) // to know of it
+	w.at(b)
+	if ran := metric(w, "jeton_upkeep_last_run_timestamp_seconds"); time.Unix(int64(ran), 0).Sub(w.clock.Now()).Abs() > time.Minute {
+		t.Errorf("b says that upkeep was done at %v", ran)
+	}
+	must(t, a.Close())
+	c.Sweep(t.Context())
+	b.Sweep(t.Context())
+	if holds(b)+holds(c) != 1 {
+		t.Errorf("after a was stopped: b %v, c %v", holds(b), holds(c))
 	}
 }

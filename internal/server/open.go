@@ -34,6 +34,7 @@ import (
 	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/internal/upkeep"
 	"github.com/jetonhq/jeton/internal/web"
 	"github.com/jetonhq/jeton/jwk"
 	"github.com/jetonhq/jeton/jwt"
@@ -54,6 +55,7 @@ type Server struct {
 	cfg      config.Config
 	log      *slog.Logger
 	now      func() time.Time
+	node     string // its name among the nodes
 	store    authority.Store
 	sealing  *seal.Service // its Sealer is what owners of secret columns seal with
 	rings    *keys.Rings
@@ -68,6 +70,7 @@ type Server struct {
 	notify   *notify.Service
 	mail     *mail.Channel // nil: there is no mail server
 	metrics  *metrics
+	upkeep   *upkeep.Keeper
 	probes   probes
 
 	publishing *publish.Publisher // nil: to nowhere
@@ -88,7 +91,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: opts.Logger, now: opts.Now, metrics: newMetrics(), stopping: make(chan struct{})}
+	s := &Server{cfg: cfg, log: opts.Logger, now: opts.Now, metrics: newMetrics(), node: nodeName(), stopping: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -135,7 +138,10 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.feed.View().Subscribe(s.keysMoved)
 	s.work.Go(func() { s.feed.Run(work) })
 	s.work.Go(func() { s.rings.Run(work) })
-	s.work.Go(func() { s.upkeep(work) })
+	s.upkeep = upkeep.New(upkeep.Config{
+		Store: s.store, Node: s.node, KeepEvents: cfg.Audit.Keep, Now: s.now, Logger: s.log, Swept: s.metrics.sweptSlice,
+	})
+	s.work.Go(func() { s.upkeep.Run(work) })
 	s.work.Go(func() { s.sealing.Run(work) })
 	if s.publishing, err = s.publisher(); err != nil {
 		return nil, err

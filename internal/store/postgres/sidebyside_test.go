@@ -1,8 +1,7 @@
-package postgres
+package postgres_test
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/pgtest"
+	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/storetest"
 )
 
@@ -72,11 +72,11 @@ ORDER BY line`)
 // one is. Whoever edits a migration that was applied somewhere sees it here.
 func TestSchema_FrozenBecomesToday(t *testing.T) {
 	url, fresh := frozen(t, "schema_0001.sql"), pgtest.Database(t)
-	if _, err := Open(t.Context(), Config{URL: url, ManualMigration: true}); !errors.Is(err, ErrSchemaOlder) {
+	if _, err := postgres.Open(t.Context(), postgres.Config{URL: url, ManualMigration: true}); !errors.Is(err, postgres.ErrSchemaOlder) {
 		t.Errorf("a store on an older schema: %v", err)
 	}
 	for _, u := range []string{url, fresh} {
-		if _, err := Migrate(t.Context(), Config{URL: u}); err != nil {
+		if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: u}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,11 +88,11 @@ func TestSchema_FrozenBecomesToday(t *testing.T) {
 // openOlder opens a store on a schema that misses the last migrations. The calls
 // of this program stand in for those of an earlier one: what it proves is that a
 // migration takes nothing away from calls that do not need it.
-func openOlder(t *testing.T, url string, missing ...string) *Store {
+func openOlder(t *testing.T, url string, missing ...string) *postgres.Store {
 	t.Helper()
 	versions := strings.Join(missing, "), TRUE), ((")
 	run(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES ((`+versions+`), TRUE)`)
-	s, err := Open(t.Context(), Config{URL: url, ManualMigration: true})
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: url, ManualMigration: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestSchema_OlderProcessServes(t *testing.T) {
 	storetest.Hot(t, old, old)
 	migrated := make(chan error)
 	go func() {
-		_, err := Migrate(context.WithoutCancel(t.Context()), Config{URL: url})
+		_, err := postgres.Migrate(context.WithoutCancel(t.Context()), postgres.Config{URL: url})
 		migrated <- err
 	}()
 	rounds := 0
@@ -126,7 +126,7 @@ func TestSchema_OlderProcessServes(t *testing.T) {
 		}
 	}
 	t.Logf("the older process went through its calls %d times while the schema was migrated", rounds)
-	today, err := Open(t.Context(), Config{URL: url, ManualMigration: true})
+	today, err := postgres.Open(t.Context(), postgres.Config{URL: url, ManualMigration: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,14 +139,14 @@ func TestSchema_OlderProcessServes(t *testing.T) {
 // TestSchema_NewerThatSaysSo: a newer schema is opened if its migration says that
 // this program works with it, and only then.
 func TestSchema_NewerThatSaysSo(t *testing.T) {
-	list, err := known()
+	list, err := postgres.Migrations(t.Context(), postgres.Config{URL: pgtest.Database(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	newest := list[len(list)-1].Version
-	for since, want := range map[int64]error{newest: nil, newest + 1: ErrSchemaNewer} {
+	for since, want := range map[int64]error{newest: nil, newest + 1: postgres.ErrSchemaNewer} {
 		url := pgtest.Database(t)
-		if _, err := Migrate(t.Context(), Config{URL: url}); err != nil {
+		if _, err := postgres.Migrate(t.Context(), postgres.Config{URL: url}); err != nil {
 			t.Fatal(err)
 		}
 		run(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
@@ -159,7 +159,7 @@ func TestSchema_NewerThatSaysSo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), Config{URL: url})
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
 		if !errors.Is(err, want) || (want == nil && err != nil) {
 			t.Errorf("since %d: %v, want %v", since, err, want)
 		}
