@@ -24,7 +24,7 @@ type Key struct {
 type KeyHolders struct {
 	// UsableFrom is when every verifier can know a staged key, guard or not.
 	UsableFrom time.Time   `json:"usable_from"`
-	Guards     []KeyHolder `json:"guards"` // that follow the feed of the node that answers
+	Guards     []KeyHolder `json:"guards"` // that follow the feed, at any node
 }
 
 // KeyHolder is a guard that follows the feed.
@@ -33,6 +33,8 @@ type KeyHolder struct {
 	From   string    `json:"from"` // its network address
 	Since  time.Time `json:"since"`
 	Holds  bool      `json:"holds"`
+	Node   string    `json:"node"`             // whose feed it follows
+	Others int       `json:"others,omitempty"` // so many more of the client there, like this one, are not listed
 }
 
 // NewKey says which key to stage, or to rotate to. The empty algorithm is the

@@ -108,7 +108,7 @@ func (a *app) keyRehearse() *cobra.Command {
 			if g.Holds {
 				holds = "yes"
 			}
-			return []string{g.Client, g.From, when(g.Since), holds}
+			return []string{g.Client, place(g), when(g.Since), holds}
 		})
 	})
 	cmd.Flags().StringVar(&n.Algorithm, "algorithm", "", "`ALG`, in ring id, which has a key for each")
@@ -143,10 +143,18 @@ func lacking(held admin.KeyHolders) []string {
 	var names []string
 	for _, g := range held.Guards {
 		if !g.Holds {
-			names = append(names, g.Client+" at "+g.From)
+			names = append(names, g.Client+" at "+place(g))
 		}
 	}
 	return names
+}
+
+// place is where a guard is, and how many more are like it.
+func place(g admin.KeyHolder) string {
+	if g.Others > 0 {
+		return fmt.Sprintf("%s and %d more", g.From, g.Others)
+	}
+	return g.From
 }
 
 func (a *app) keyActivate() *cobra.Command {

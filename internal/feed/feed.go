@@ -38,6 +38,8 @@ type Config struct {
 	Now       func() time.Time
 	Heartbeat time.Duration // default 500 ms
 	Logger    *slog.Logger
+	Notes     Notes  // nil: there are no other nodes
+	Node      string // name of this one
 }
 
 // batch is a run of entries with its wire form.

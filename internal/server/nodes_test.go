@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton"
+	adminclient "github.com/jetonhq/jeton/admin"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/pgtest"
 	"github.com/jetonhq/jeton/internal/server"
@@ -44,6 +47,33 @@ func (w *world) at(s *server.Server) {
 	public, within := s.Handler(), s.ManageHandler()
 	w.public.Store(&public)
 	w.within.Store(&within)
+}
+
+// guardOf is a guard that reaches a node directly, whoever answers the others.
+func (w *world) guardOf(s *server.Server) *jeton.Guard {
+	w.t.Helper()
+	var h atomic.Pointer[http.Handler]
+	public := s.Handler()
+	h.Store(&public)
+	there, err := url.Parse(serve(w.t, &h))
+	must(w.t, err)
+	inner := &http.Transport{}
+	w.t.Cleanup(inner.CloseIdleConnections)
+	c := w.guardConfig()
+	c.HTTPClient = &http.Client{Transport: detour{inner, there.Host}}
+	return guard(w.t, c)
+}
+
+// detour connects to another host than the one that is asked for.
+type detour struct {
+	http.RoundTripper
+	host string
+}
+
+func (e detour) RoundTrip(r *http.Request) (*http.Response, error) {
+	moved := r.Clone(r.Context())
+	moved.Host, moved.URL.Host = r.URL.Host, e.host
+	return e.RoundTripper.RoundTrip(moved)
 }
 
 // TestNodes_OneDatabase: two nodes on one PostgreSQL are one authority.
@@ -258,4 +288,53 @@ func TestNodes_Upkeep(t *testing.T) {
 	if holds(b)+holds(c) != 1 {
 		t.Errorf("after a was stopped: b %v, c %v", holds(b), holds(c))
 	}
+}
+
+// TestNodes_Rehearsal: the node that is asked answers for guards at any node. They
+// are forgotten when they go, and when their node goes.
+func TestNodes_Rehearsal(t *testing.T) {
+	w := newWorld(t, onPostgres(pgtest.Database(t)))
+	b, err := server.Open(t.Context(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now})
+	must(t, err)
+	stopB := sync.OnceFunc(func() { must(t, b.Close()) })
+	defer stopB()
+	here, there := w.guardOf(w.server), w.guardOf(b)
+	away := w.guardOf(b)
+	for _, g := range []*jeton.Guard{here, there, away} {
+		eventually(t, "a guard is ready", 30*time.Second, g.Ready)
+	}
+	api := w.operator() // of A
+	nodes := map[string]bool{}
+	holders := func(kid string) (have, lack int) {
+		held, err := api.KeyHolders(t.Context(), kid)
+		must(t, err)
+		for _, g := range held.Guards {
+			if g.Client != "reports-api" || g.From == "" || g.Since.IsZero() || g.Node == "" {
+				t.Errorf("guard %+v", g)
+			}
+			nodes[g.Node] = true
+			if g.Holds {
+				have++
+			} else {
+				lack++
+			}
+		}
+		return have, lack
+	}
+	list, err := api.Keys(t.Context(), "access")
+	must(t, err)
+	eventually(t, "A knows of all three", 20*time.Second, func() bool { have, lack := holders(list.Items[0].ID); return have == 3 && lack == 0 })
+	if len(nodes) != 2 {
+		t.Errorf("the guards are at %v", nodes)
+	}
+	staged, err := api.StageKey(t.Context(), "access", adminclient.NewKey{}, "rehearsal")
+	must(t, err)
+	if have, lack := holders(staged.ID); have+lack != 3 {
+		t.Errorf("right after it was staged, %d hold the key and %d do not", have, lack)
+	}
+	eventually(t, "all hold the staged key", 20*time.Second, func() bool { have, lack := holders(staged.ID); return have == 3 && lack == 0 })
+	must(t, away.Close())
+	eventually(t, "one has gone from B", 20*time.Second, func() bool { have, _ := holders(staged.ID); return have == 2 })
+	stopB()
+	eventually(t, "B has gone", 20*time.Second, func() bool { have, _ := holders(staged.ID); return have == 1 })
 }

@@ -125,7 +125,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if s.feed, err = feed.Open(ctx, feed.Config{Log: s.store, Now: s.now, Heartbeat: cfg.Feed.Heartbeat, Logger: s.log}); err != nil {
+	if s.feed, err = feed.Open(ctx, feed.Config{
+		Log: s.store, Now: s.now, Heartbeat: cfg.Feed.Heartbeat, Logger: s.log, Notes: s.store, Node: s.node,
+	}); err != nil {
 		return nil, err
 	}
 	key, err := s.store.NetworkKey(ctx)
@@ -137,6 +139,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	s.halt = halt
 	s.feed.View().Subscribe(s.keysMoved)
 	s.work.Go(func() { s.feed.Run(work) })
+	s.work.Go(func() { s.feed.Report(work) })
 	s.work.Go(func() { s.rings.Run(work) })
 	s.upkeep = upkeep.New(upkeep.Config{
 		Store: s.store, Node: s.node, KeepEvents: cfg.Audit.Keep, Now: s.now, Logger: s.log, Swept: s.metrics.sweptSlice,

@@ -63,8 +63,14 @@ func (h *handler) showHolders(w http.ResponseWriter, r *http.Request) error {
 	}
 	found := admin.KeyHolders{UsableFrom: h.cfg.Keys.Schedule().StagedUntil(k), Guards: []admin.KeyHolder{}}
 	if k.Ring == authority.RingAccess && h.cfg.Feed != nil {
-		for _, g := range h.cfg.Feed.Readers() {
-			found.Guards = append(found.Guards, admin.KeyHolder{Client: g.Client, From: g.From, Since: g.Since, Holds: slices.Contains(g.Keys, k.ID)})
+		all, err := h.cfg.Feed.Followers(r.Context())
+		if err != nil {
+			return err
+		}
+		for _, g := range all {
+			found.Guards = append(found.Guards, admin.KeyHolder{
+				Client: g.Client, From: g.From, Since: g.Since, Holds: slices.Contains(g.Keys, k.ID), Node: g.Node, Others: g.Others,
+			})
 		}
 	}
 	return answer(w, http.StatusOK, found)
