@@ -43,16 +43,29 @@ func (s *Service) revoke(ctx context.Context, r authority.Revocation) ([]authori
 	if err != nil {
 		return nil, fmt.Errorf("tokens: revoke: %w", err)
 	}
+	return entries, s.heard(ctx, entries)
+}
+
+// heard waits until this node refuses what was ended: by the entries of a
+// revocation, or, when there was nothing left to end, by those of another node that
+// was faster, which this one may not have read yet. The answer is a promise either way.
+//
+// The change is durable whatever happens to the caller now. A node that cannot read
+// its log does not refuse by its view: it finds that stale, and asks the store.
+func (s *Service) heard(ctx context.Context, entries []authority.LogEntry) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
+	defer cancel()
+	var seq uint64
+	var err error
 	if n := len(entries); n > 0 {
-		// The change is durable whatever happens to the caller now. A node that cannot read its log does
-		// not refuse by its view: it finds that stale, and asks the store.
-		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
-		defer cancel()
-		if err := s.cfg.Log.Applied(wait, entries[n-1].Seq); err != nil {
-			return entries, fmt.Errorf("tokens: revocation is stored, but this node has not applied it yet: %w", err)
-		}
+		seq = entries[n-1].Seq
+	} else if _, seq, err = s.cfg.Store.Head(wait); err != nil {
+		return fmt.Errorf("tokens: revocation: head of the log: %w", err)
 	}
-	return entries, nil
+	if err := s.cfg.Log.Applied(wait, seq); err != nil {
+		return fmt.Errorf("tokens: revocation is stored, but this node has not applied it yet: %w", err)
+	}
+	return nil
 }
 
 // RevokePresented ends what a client hands back (RFC 7009): the grant of a
@@ -104,7 +117,7 @@ func (s *Service) revokeAccess(ctx context.Context, t *jwt.Token, token string, 
 	state, known := states[jti]
 	digest := secret.ShortDigest(token)
 	if !known || !secret.Equal(state.Digest[:], digest[:]) {
-		return nil // revoked already, or never ours
+		return s.heard(ctx, nil) // revoked already, or never ours
 	}
 	return s.Revoke(ctx, authority.Revocation{
 		Token: &state.Token, Reason: reason,
