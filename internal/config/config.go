@@ -509,6 +509,11 @@ type Audit struct {
 
 // Shutdown holds the patience of a stop.
 type Shutdown struct {
+	// How long a server that was told to stop still takes requests, while /readyz
+	// says no: long enough for a load balancer to have asked, and to send the next
+	// ones elsewhere. 0 for a server that is alone.
+	Notice time.Duration `yaml:"notice"`
+
 	// How long requests that are being answered may take to finish.
 	Drain time.Duration `yaml:"drain"`
 }

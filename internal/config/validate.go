@@ -91,6 +91,7 @@ func (c Config) Validate() error {
 	check("notify.timeout", within(c.Notify.Timeout, 100*time.Millisecond, time.Minute))
 	check("notify.give_up", within(c.Notify.GiveUp, 10*time.Second, 30*24*time.Hour))
 	check("notify.keep", within(c.Notify.Keep, time.Minute, 365*24*time.Hour))
+	check("shutdown.notice", within(c.Shutdown.Notice, 0, 10*time.Minute))
 	check("shutdown.drain", within(c.Shutdown.Drain, 0, 10*time.Minute))
 
 	for _, client := range c.Provision.Clients {

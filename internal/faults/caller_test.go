@@ -37,7 +37,7 @@ func (r *refusal) Error() string { return fmt.Sprint(r.status, " ", r.body.Error
 // ask sends a form, as a client with the secret, and reads the answer. Statuses
 // that are no clear word for what went wrong fail the test.
 func (a *authority) ask(ctx context.Context, at *node, path, as, body string, into any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, issuer+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.issuer+path, strings.NewReader(body))
 	must(a.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if strings.HasPrefix(body, "{") {
@@ -144,13 +144,13 @@ func (a *authority) signIn(at *node) *browser {
 	jar, err := cookiejar.New(nil)
 	must(a.t, err)
 	b := &browser{a, jar}
-	page, _, err := b.load(a.t.Context(), at, http.MethodGet, issuer+"/signin", nil)
+	page, _, err := b.load(a.t.Context(), at, http.MethodGet, a.issuer+"/signin", nil)
 	must(a.t, err)
 	fields := url.Values{"login": {"ada"}, "password": {a.password}}
 	for _, m := range hidden.FindAllStringSubmatch(page, -1) {
 		fields.Set(m[1], html.UnescapeString(m[2]))
 	}
-	if _, _, err = b.load(a.t.Context(), at, http.MethodPost, issuer+"/signin", fields); err != nil {
+	if _, _, err = b.load(a.t.Context(), at, http.MethodPost, a.issuer+"/signin", fields); err != nil {
 		a.t.Fatal(err)
 	}
 	return b
@@ -160,7 +160,7 @@ var hidden = regexp.MustCompile(`<input[^>]*type="hidden"[^>]*name="([^"]*)"[^>]
 
 // code gets an authorization code: the app is our own and asks nobody.
 func (b *browser) code(ctx context.Context, at *node) (string, error) {
-	_, to, err := b.load(ctx, at, http.MethodGet, issuer+"/authorize?"+form(
+	_, to, err := b.load(ctx, at, http.MethodGet, b.a.issuer+"/authorize?"+form(
 		"response_type", "code", "client_id", "web", "redirect_uri", "https://app.example.com/cb", "scope", "read offline_access",
 		"code_challenge", oauth.Challenge(verifier), "code_challenge_method", "S256"), nil)
 	if err != nil {

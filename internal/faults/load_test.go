@@ -135,7 +135,7 @@ func (l *load) honest(r *rand.Rand) {
 // renew is one refresh of a program that has just started.
 func (l *load) renew(r *rand.Rand, store client.Store) error {
 	keeper, err := client.Refresh(client.Config{
-		Issuer: issuer, ID: "web", Secret: client.NewSecret(l.secret), Store: store, HTTPClient: &http.Client{Transport: balancer{l, r}, Timeout: 5 * time.Second},
+		Issuer: l.issuer, ID: "web", Secret: client.NewSecret(l.secret), Store: store, HTTPClient: &http.Client{Transport: balancer{l, r}, Timeout: 5 * time.Second},
 	})
 	must(l.t, err)
 	_, err = keeper.Token(l.t.Context())

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -25,6 +26,7 @@ const issuer = "http://127.0.0.1:9"
 // authority is one authority of one or more nodes.
 type authority struct {
 	t        testing.TB
+	issuer   string
 	nodes    []*node
 	secret   string // of every client
 	password string
@@ -44,15 +46,23 @@ type node struct {
 	ended   chan struct{}
 }
 
+// plan says how to start an authority. The zero values are what most tests want.
+type plan struct {
+	issuer string
+	stores []string                                 // of each node
+	port   func(number int) (public, manage string) // addresses; nil: free ones
+	notice time.Duration                            // of a stop
+}
+
 // start starts an authority, each node with its own address of the store.
 func start(t testing.TB, stores ...string) *authority {
 	t.Helper()
-	return startAs(t, issuer, stores...)
+	return plan{stores: stores}.start(t)
 }
 
-func startAs(t testing.TB, name string, stores ...string) *authority {
+func (p plan) start(t testing.TB) *authority {
 	t.Helper()
-	a := &authority{t: t, secret: secret.Token("").Reveal(), password: secret.Token("").Reveal()}
+	a := &authority{t: t, issuer: cmp.Or(p.issuer, issuer), secret: secret.Token("").Reveal(), password: secret.Token("").Reveal()}
 	watched.Secret("secret of a client", a.secret)
 	watched.Secret("password", a.password)
 	dir := t.TempDir()
@@ -61,9 +71,12 @@ func startAs(t testing.TB, name string, stores ...string) *authority {
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))
 	}
-	for i, store := range stores {
+	for i, store := range p.stores {
 		n := &node{t: t, number: i, public: free(t), manage: free(t), config: filepath.Join(dir, fmt.Sprintf("node%d.yaml", i)), log: filepath.Join(dir, fmt.Sprintf("node%d.log", i))}
-		must(t, os.WriteFile(n.config, fmt.Appendf(nil, configuration, name, n.public, n.manage, store, dir), 0o600))
+		if p.port != nil {
+			n.public, n.manage = p.port(i)
+		}
+		must(t, os.WriteFile(n.config, fmt.Appendf(nil, configuration, a.issuer, n.public, n.manage, store, dir, p.notice), 0o600))
 		n.front = faultproxy.New(t, n.public)
 		n.http = caller(t, n.front.Address)
 		a.nodes = append(a.nodes, n)
@@ -85,6 +98,7 @@ store: {url: "%[4]s"}
 sealing_key_file: %[5]s/sealing.key
 feed: {heartbeat: 100ms}
 log: {level: warn}
+shutdown: {notice: %[6]s}
 provision:
   clients:
     - id: web

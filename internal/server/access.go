@@ -51,6 +51,11 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		if r.TLS != nil { // RFC 6797 section 7.2: never over plain http
 			w.Header().Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
 		}
+		select {
+		case <-s.stopping: // with its next request this caller turns to another node
+			w.Header().Set("Connection", "close")
+		default:
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does

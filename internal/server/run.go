@@ -17,12 +17,13 @@ import (
 // reads it; streams of the feed have none.
 const (
 	headerPatience = 10 * time.Second
-	idlePatience   = 2 * time.Minute
+	idlePatience   = 3 * time.Minute // longer than proxies keep an idle connection, so that they close it, and not we under their request
 	maxHeader      = 64 << 10
 )
 
-// Run opens a server for cfg and serves until ctx is done; then it drains what
-// is being answered, for at most cfg.Shutdown.Drain.
+// Run opens a server for cfg and serves until ctx is done. Then it goes on for
+// cfg.Shutdown.Notice, while its readiness says no, and drains what is being
+// answered, for at most cfg.Shutdown.Drain.
 func Run(ctx context.Context, cfg config.Config, opts Options) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -103,6 +104,11 @@ func (s *Server) serve(ctx context.Context, sites ...site) error {
 	select {
 	case <-ctx.Done():
 		s.log.InfoContext(ctx, "stopping; requests under way are finished first")
+		s.Drain()
+		select {
+		case <-time.After(s.cfg.Shutdown.Notice):
+		case err = <-failed:
+		}
 	case err = <-failed:
 	}
 	s.Drain()
