@@ -66,6 +66,7 @@ type Proof struct {
 	Thumbprint string    // of its key (RFC 7638)
 	Nonce      string    // as it was sent; "" for none
 	IssuedAt   time.Time // iat
+	NotBefore  time.Time // before that it was refused as made in the future
 	ExpiresAt  time.Time // from here on it is refused as too old
 
 	// Mark names the proof among all others: a digest of its key and its jti.
@@ -130,6 +131,7 @@ func (p *ProofVerifier) Verify(headers []string, use ProofUse) (*Proof, error) {
 	}
 	return &Proof{
 		Thumbprint: thumbprint, Nonce: c.Nonce, IssuedAt: c.Issued(), Mark: sha256.Sum256([]byte(thumbprint + " " + c.ID)),
+		NotBefore: c.Issued().Add(-p.verifier.config.FutureLeeway),
 		// Ages are compared in whole seconds: the last good one is over a second later.
 		ExpiresAt: c.Issued().Add(p.verifier.config.MaxAge + time.Second),
 	}, nil

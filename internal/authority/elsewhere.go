@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/secret"
 )
@@ -18,6 +19,12 @@ type Records interface {
 	// Vouch returns the states of tokens whose rows are kept elsewhere. One that was
 	// revoked by itself is left out, as the log says.
 	Vouch(ctx context.Context, tokens []Token) (map[secret.ID]TokenState, error)
+}
+
+// Forgetful is a store that can lose rows of tokens without anybody's doing.
+type Forgetful interface {
+	// LostBefore returns a time such that rows of tokens made since then were not lost.
+	LostBefore(ctx context.Context, now time.Time) (time.Time, error)
 }
 
 // Under says whether the token may be registered under its grant as it was read:

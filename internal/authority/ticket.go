@@ -24,6 +24,11 @@ type Ticket struct {
 	Key       string // 1 to MaxTicketKey bytes of printable ASCII
 	Value     []byte // at most MaxTicketValue; may be empty
 	ExpiresAt time.Time
+
+	// Since, if set, is from when on an equal ticket may have been made. A store that
+	// may have lost one of them answers CreateTicket with ErrBusy instead of making
+	// a second one.
+	Since time.Time
 }
 
 // TicketStore keeps tickets. Every method is atomic across processes: of any

@@ -190,6 +190,32 @@ type Store struct {
 	// Connections to PostgreSQL that this node may have, at least 2. There is one
 	// more, which listens.
 	MaxConnections int `yaml:"max_connections"`
+
+	// Redis, for what is short-lived. The records stay in the database above.
+	Registry Registry `yaml:"registry"`
+}
+
+// Registry names the Redis that keeps the registry of tokens, and DPoP markers.
+type Registry struct {
+	// redis:// or, with TLS, rediss:// and host:port. Empty: the database keeps the
+	// registry. Several hosts with commas between them are members of a cluster, or
+	// with ?sentinel=NAME the Sentinels of the primary NAME. With ?ca=FILE the
+	// certificates in that file are trusted in place of the system's. Its
+	// maxmemory-policy has to be noeviction.
+	URL string `yaml:"url"`
+
+	// Password for Redis, in place of one in the URL.
+	Password secret.Value `yaml:"password"`
+
+	// Password for the Sentinels, if they want one.
+	SentinelPassword secret.Value `yaml:"sentinel_password"`
+
+	// Begins every key, for a Redis that others use too.
+	Prefix string `yaml:"prefix"`
+
+	// Replicas that must have the marker of a DPoP proof before the request goes on.
+	// Without enough of them, requests with proofs fail.
+	Replicas int `yaml:"replicas"`
 }
 
 // Values of store.migrate.
@@ -524,7 +550,7 @@ func Default() Config {
 	return Config{
 		Listen: Listen{Address: ":8080"},
 		Manage: Manage{Address: "127.0.0.1:8082"},
-		Store:  Store{URL: "sqlite:jeton.db", Migrate: MigrateAuto, MaxConnections: 10},
+		Store:  Store{URL: "sqlite:jeton.db", Migrate: MigrateAuto, MaxConnections: 10, Registry: Registry{Prefix: "jeton:"}},
 		Sealing: Sealing{
 			Patience: time.Minute,
 			Vault:    Vault{Mount: "transit", RoleMount: "approle"},

@@ -37,6 +37,13 @@ func (c Config) Validate() error {
 	if c.Store.MaxConnections < 2 || c.Store.MaxConnections > 1000 {
 		check("store.max_connections", errors.New("has to be from 2 to 1000"))
 	}
+	check("store.registry.url", checkRegistry(c.Store.Registry.URL))
+	if strings.ContainsAny(c.Store.Registry.Prefix, "{} \t\r\n") {
+		check("store.registry.prefix", errors.New("may not hold braces and spaces"))
+	}
+	if r := c.Store.Registry.Replicas; r < 0 || r > 10 {
+		check("store.registry.replicas", errors.New("has to be from 0 to 10"))
+	}
 	problems = append(problems, c.checkSealing()...)
 
 	t := c.Tokens
@@ -196,6 +203,19 @@ func checkStore(address string) error {
 		}
 	}
 	return errors.New("want sqlite: and the path of a file, or a URL that begins with postgres://")
+}
+
+// checkRegistry never shows the URL, which may hold a password.
+func checkRegistry(address string) error {
+	for _, scheme := range []string{"redis://", "rediss://"} {
+		if rest, ok := strings.CutPrefix(address, scheme); ok && rest != "" {
+			return nil
+		}
+	}
+	if address == "" {
+		return nil
+	}
+	return errors.New("want a URL that begins with redis:// or rediss://, or nothing")
 }
 
 func checkOrigin(origin string) error {

@@ -23,6 +23,9 @@ type Proofs struct {
 	Now      func() time.Time
 }
 
+// clocksApart is how far the clocks of two nodes may be apart.
+const clocksApart = time.Second
+
 // Check makes every check of a proof, except whether it was used before: that is
 // for spend, when all else is in order, so that strangers write nothing.
 // Refusals are *oauth.Error with a *jwt.Error in them.
@@ -45,6 +48,7 @@ func (p *Proofs) Check(headers []string, use jwt.ProofUse) (*jwt.Proof, error) {
 func (p *Proofs) Spend(ctx context.Context, proof *jwt.Proof) error {
 	err := p.Tickets.CreateTicket(ctx, authority.Ticket{
 		Kind: authority.TicketProof, Key: base64.RawURLEncoding.EncodeToString(proof.Mark[:]), ExpiresAt: proof.ExpiresAt,
+		Since: proof.NotBefore.Add(-clocksApart),
 	}, p.Now())
 	if errors.Is(err, authority.ErrConflict) {
 		return oauth.RefuseCause(oauth.InvalidDPoPProof, "the DPoP proof was used before", err)

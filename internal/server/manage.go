@@ -27,7 +27,7 @@ func (s *Server) manageHandler() (http.Handler, error) {
 		api, err := adminapi.New(adminapi.Config{
 			Token: s.cfg.Manage.AdminToken, Previous: s.cfg.Manage.AdminTokenPrevious, Sealing: s.sealing, Keys: s.rings, Feed: s.feed, Accounts: s.accounts, Clients: s.clients, Tokens: s.tokens, Mint: s.mint, Provision: s.provisioner(), Policies: s.policies,
 			Webhooks: s.webhooks, Notify: s.notify, Deliveries: s.store,
-			Grants: s.store, Events: s.store, Mail: s.mail, Examined: s, Logger: s.log, Now: s.now,
+			Grants: s.store, Events: s.records, Mail: s.mail, Examined: s, Logger: s.log, Now: s.now,
 		})
 		if err != nil {
 			return nil, err

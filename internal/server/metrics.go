@@ -21,6 +21,8 @@ type metrics struct {
 	commits  prometheus.Histogram
 	swept    *prometheus.CounterVec
 	sent     *prometheus.CounterVec
+	calls    *prometheus.HistogramVec // of Redis
+	failed   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -48,7 +50,14 @@ func newMetrics() *metrics {
 			Name: "jeton_deliveries_total", Help: "Attempts to deliver, by channel and outcome: delivered, retried (failed, to be tried again) or failed (given up).",
 		}, []string{"channel", "outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.group, m.commits, m.swept, m.sent,
+	m.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "jeton_registry_call_seconds", Help: "Time of one exchange with Redis, by what it was for.",
+		Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+	}, []string{"call"})
+	m.failed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jeton_registry_failures_total", Help: "Exchanges with Redis that failed, by what they were for.",
+	}, []string{"call"})
+	m.registry.MustRegister(m.requests, m.duration, m.group, m.commits, m.swept, m.sent, m.calls, m.failed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -67,6 +76,14 @@ func (m *metrics) request(r *http.Request, status int, took time.Duration) {
 func (m *metrics) commit(ops int, took time.Duration) {
 	m.group.Observe(float64(ops))
 	m.commits.Observe(took.Seconds())
+}
+
+// call counts an exchange with Redis.
+func (m *metrics) call(what string, took time.Duration, err error) {
+	m.calls.WithLabelValues(what).Observe(took.Seconds())
+	if err != nil {
+		m.failed.WithLabelValues(what).Inc()
+	}
 }
 
 func (m *metrics) delivery(channel string, outcome notify.Outcome) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,8 +30,6 @@ import (
 	"github.com/jetonhq/jeton/internal/publish"
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
-	"github.com/jetonhq/jeton/internal/store/postgres"
-	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/upkeep"
 	"github.com/jetonhq/jeton/internal/web"
@@ -55,9 +52,10 @@ type Server struct {
 	cfg      config.Config
 	log      *slog.Logger
 	now      func() time.Time
-	node     string // its name among the nodes
-	store    authority.Store
-	sealing  *seal.Service // its Sealer is what owners of secret columns seal with
+	node     string            // its name among the nodes
+	records  authority.Records // the database
+	store    authority.Store   // the same, or with a registry in Redis
+	sealing  *seal.Service     // its Sealer is what owners of secret columns seal with
 	rings    *keys.Rings
 	feed     *feed.Feed
 	tokens   *tokens.Service
@@ -102,7 +100,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, cfg.Store, s.log, s.metrics, opts.Now); err != nil {
+	if err := s.openStore(ctx, opts.Now); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -162,33 +160,6 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	}
 	s.work.Go(func() { s.notify.Run(s.untilDrain(work)) })
 	return s, nil
-}
-
-// openStore opens the database a URL names. A clock that is given is that of the
-// database too.
-func openStore(ctx context.Context, c config.Store, log *slog.Logger, m *metrics, now func() time.Time) (authority.Store, error) {
-	if path, err := databasePath(c.URL); err == nil {
-		return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: log, OnCommit: m.commit})
-	}
-	settings := postgresConfig(c)
-	settings.Logger, settings.OnCommit = log, m.commit
-	settings.Now, settings.ServerNow = now, now
-	return postgres.Open(ctx, settings)
-}
-
-func postgresConfig(c config.Store) postgres.Config {
-	return postgres.Config{
-		URL: c.URL, Password: c.Password, MaxConns: c.MaxConnections, ManualMigration: c.Migrate == config.MigrateManual,
-	}
-}
-
-// databasePath is the file of a store's URL.
-func databasePath(url string) (string, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok || path == "" {
-		return "", errors.New("a store's URL is sqlite: and a path")
-	}
-	return path, nil
 }
 
 // assemble makes the services and their routes, from the bottom up.

@@ -114,14 +114,21 @@ func testBacklog(w *world) {
 	first := w.now.Add(time.Minute)
 	w.now = w.now.Add(400 * day)
 	got := due(2)
-	w.same("tickets, as far as asked", got["ticket"], authority.Due{Kind: "ticket", Rows: 2, Oldest: first})
+	tickets := authority.Due{Kind: "ticket", Rows: 2, Oldest: first}
+	if w.expiring {
+		tickets = authority.Due{Kind: "ticket"}
+	}
+	w.same("tickets, as far as asked", got["ticket"], tickets)
 	w.same("notes", got["note"], authority.Due{Kind: "note", Rows: 1, Oldest: first})
 	for _, kind := range []string{"token", "code", "grant", "session", "event"} {
+		if w.expiring && kind == "token" {
+			continue
+		}
 		if d := got[kind]; d.Rows == 0 || d.Oldest.Before(epoch) || !d.Oldest.Before(w.now) {
 			w.Errorf("%s: %+v", kind, d)
 		}
 	}
-	w.same("more of them", due(10)["ticket"].Rows, 3)
+	w.same("more of them", due(10)["ticket"].Rows, w.swept(3))
 	w.sweepAll(time.Hour, 10)
 	for kind, d := range due(10) {
 		w.same("all was swept: "+kind, d, authority.Due{Kind: kind})

@@ -11,7 +11,14 @@ import (
 
 // Run tests the store that open returns. open is called for each test and gives
 // it a store without records, which it closes when the test ends.
-func Run(t *testing.T, open func(t *testing.T) authority.Store) {
+func Run(t *testing.T, open func(t *testing.T) authority.Store) { run(t, open, false) }
+
+// RunExpiring is Run for a store in which tokens that are not counted, and tickets,
+// go by themselves at some time after they have expired: Sweep neither removes nor
+// counts them.
+func RunExpiring(t *testing.T, open func(t *testing.T) authority.Store) { run(t, open, true) }
+
+func run(t *testing.T, open func(t *testing.T) authority.Store, expiring bool) {
 	tests := []struct {
 		name string
 		run  func(w *world)
@@ -121,7 +128,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			test.run(&world{T: t, store: open(t), now: epoch})
+			test.run(&world{T: t, store: open(t), now: epoch, expiring: expiring})
 		})
 	}
 }

@@ -159,8 +159,8 @@ func testTicketsSwept(w *world) {
 	w.now = late.ExpiresAt.Add(-time.Second)
 	w.same("not yet", w.sweepAll(0, 10).Tickets, 0)
 	w.now = w.now.Add(time.Millisecond)
-	w.same("in slices", w.sweepAll(0, 10).Tickets, 25)
+	w.same("in slices", w.sweepAll(0, 10).Tickets, w.swept(25))
 	w.wantTicket("late", late.Kind, late.Key, &late)
 	w.now = late.ExpiresAt.Add(time.Millisecond)
-	w.same("the rest", w.sweepAll(0, 10).Tickets, 1)
+	w.same("the rest", w.sweepAll(0, 10).Tickets, w.swept(1))
 }

@@ -30,6 +30,8 @@ type world struct {
 	store authority.Store
 	now   time.Time
 	made  atomic.Int64 // deliveries
+
+	expiring bool // see RunExpiring
 }
 
 func (w *world) id() secret.ID { return secret.NewID(w.now) }
@@ -249,6 +251,22 @@ func (w *world) wantRegistered(what string, want bool, tokens ...authority.Token
 		if _, got := found[v.ID]; got != want {
 			w.Errorf("%s: got registered %v, want %v", what, got, want)
 		}
+	}
+}
+
+// swept is how many of n rows of tokens, or of tickets, Sweep has to remove.
+func (w *world) swept(n int) int {
+	if w.expiring {
+		return 0
+	}
+	return n
+}
+
+// wantSwept wants that the tokens have no row after Sweep.
+func (w *world) wantSwept(what string, tokens ...authority.Token) {
+	w.Helper()
+	if !w.expiring {
+		w.wantRegistered(what, false, tokens...)
 	}
 }
 

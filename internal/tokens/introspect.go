@@ -192,6 +192,10 @@ func (s *Service) forgery(ctx context.Context, kid string, jti, grant secret.ID,
 	if !ok {
 		return
 	}
+	if s.mayBeLost(ctx, jti, now) {
+		s.cfg.Logger.WarnContext(ctx, "tokens are refused that the registry may have lost", "kid", kid, "jti", jti, "sightings", n)
+		return
+	}
 	s.cfg.Logger.WarnContext(ctx, "a token verifies but was never issued: someone may hold a signing key", "kid", kid, "jti", jti)
 	e := authority.Event{
 		ID: secret.NewID(now), Type: authority.EventForgedToken, Actor: authority.System, Context: from, Data: map[string]string{},
@@ -202,6 +206,20 @@ func (s *Service) forgery(ctx context.Context, kid string, jti, grant secret.ID,
 	}
 	e.TokenID, e.Data["kid"], e.Data["sightings"] = jti, kid, fmt.Sprint(n)
 	s.record(ctx, e)
+}
+
+// clocksApart is how far the clocks of two nodes may be apart.
+const clocksApart = time.Second
+
+// mayBeLost reports whether the registry has lost rows lately, of which one may have
+// been the token's: then that it is unknown proves nothing.
+func (s *Service) mayBeLost(ctx context.Context, jti secret.ID, now time.Time) bool {
+	store, ok := s.cfg.Store.(authority.Forgetful)
+	if !ok {
+		return false
+	}
+	lost, err := store.LostBefore(ctx, now)
+	return err == nil && jti.Time().Before(lost.Add(clocksApart)) && now.Sub(lost) < s.cfg.MaxLifetime+clockMargin
 }
 
 // forgedLimit lets one event a second through and counts the rest.

@@ -35,11 +35,11 @@ const (
 	goodbye = time.Second
 )
 
-// afterlife is how long what expired stays. A verifier whose clock runs behind
+// Afterlife is how long what expired stays. A verifier whose clock runs behind
 // may ask about a token that has expired, and must not be told that it was never
 // issued: that raises an alarm. And a code that is presented again a little late
 // is still recognised as a replay (OAuth 2.1 section 4.1.3).
-const afterlife = 2 * time.Minute
+const Afterlife = 2 * time.Minute
 
 // Store is the part of the store that upkeep needs.
 type Store interface {
@@ -136,7 +136,7 @@ func (k *Keeper) once(ctx context.Context) error {
 	for _, d := range due {
 		found := Due{Kind: d.Kind, Rows: d.Rows}
 		if d.Rows > 0 {
-			found.From = d.Oldest.Add(afterlife)
+			found.From = d.Oldest.Add(Afterlife)
 		}
 		k.status.Due = append(k.status.Due, found)
 	}
@@ -144,7 +144,7 @@ func (k *Keeper) once(ctx context.Context) error {
 }
 
 // before is the time before which what has expired goes.
-func (k *Keeper) before() time.Time { return k.cfg.Now().Add(-afterlife) }
+func (k *Keeper) before() time.Time { return k.cfg.Now().Add(-Afterlife) }
 
 // claim reports whether this node has the lease, and takes one that is free or has
 // stood still.

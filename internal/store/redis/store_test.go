@@ -1,0 +1,49 @@
+package redis_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/redistest"
+	"github.com/jetonhq/jeton/internal/store/redis"
+	"github.com/jetonhq/jeton/internal/store/sqlite"
+	"github.com/jetonhq/jeton/internal/storetest"
+)
+
+// prefixes keeps the tests on one server apart.
+var prefixes atomic.Int64
+
+// open opens a store without records on a Redis, with records in SQLite.
+func open(t *testing.T, c redis.Config) *redis.Store {
+	t.Helper()
+	records, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "jeton.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Prefix == "" {
+		c.Prefix = fmt.Sprintf("test-%d:", prefixes.Add(1))
+	}
+	if c.Afterlife == 0 {
+		c.Afterlife = 2 * time.Minute
+	}
+	s, err := redis.Open(t.Context(), c, records)
+	if err != nil {
+		_ = records.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestStore(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.RunExpiring(t, func(t *testing.T) authority.Store { return open(t, redis.Config{URL: server.URL()}) })
+}
