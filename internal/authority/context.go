@@ -131,11 +131,21 @@ func platform(agent string) string {
 // It is never zero.
 type Mark [16]byte
 
+// NetworkKey is the key of digests that stand for networks, as it is stored: one of
+// both is empty.
+type NetworkKey struct{ Clear, Sealed []byte }
+
+// NetworkKeyPlace is what it is sealed for.
+const NetworkKeyPlace = "meta/network_key"
+
 // ContextStore keeps what tells a known place from a new one.
 type ContextStore interface {
-	// NetworkKey is the key of digests that stand for networks: random, made with
-	// the database, and the same for every node.
-	NetworkKey(ctx context.Context) ([32]byte, error)
+	// NetworkKey is the key of digests that stand for networks, the same for every
+	// node: random, made with the database and in clear there, until it is sealed.
+	NetworkKey(ctx context.Context) (NetworkKey, error)
+	// SealNetworkKey replaces the key in clear by the same key sealed. ErrConflict:
+	// somebody has.
+	SealNetworkKey(ctx context.Context, sealed []byte) error
 	// Marks are the account's marks that last beyond now, with how long. before
 	// reports whether it ever had one.
 	Marks(ctx context.Context, account secret.ID, now time.Time) (marks map[Mark]time.Time, before bool, err error)

@@ -128,11 +128,9 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	}); err != nil {
 		return nil, err
 	}
-	key, err := s.store.NetworkKey(ctx)
-	if err != nil {
+	if s.networkKey, err = openNetworkKey(ctx, s.store, s.sealing.Sealer()); err != nil {
 		return nil, err
 	}
-	s.networkKey = network.Key(key)
 	work, halt := context.WithCancel(context.WithoutCancel(ctx))
 	s.halt = halt
 	s.feed.View().Subscribe(s.keysMoved)

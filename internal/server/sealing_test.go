@@ -173,6 +173,14 @@ func TestSealing_NothingInClear(t *testing.T) {
 	master, err := config.MasterKey(w.config.SealingKey)
 	must(t, err)
 	add("sealing key", master)
+	networks, err := w.parts.Store.NetworkKey(t.Context())
+	must(t, err)
+	if len(networks.Clear) > 0 {
+		t.Error("the key of the digests of networks is stored in clear")
+	}
+	raw, err := w.parts.Sealer.Open(networks.Sealed, authority.NetworkKeyPlace)
+	must(t, err)
+	add("key of the digests of networks", raw)
 	stored, err := w.parts.Store.DataKeys(t.Context())
 	must(t, err)
 	for _, k := range stored {

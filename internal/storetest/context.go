@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -83,9 +84,20 @@ func testNetworkKey(w *world) {
 	again, err := w.store.NetworkKey(w.Context())
 	w.must(err)
 	w.same("the same again", again, key)
-	if key == [32]byte{} {
-		w.Error("the network key is zero")
+	if len(key.Clear) != 32 || bytes.Equal(key.Clear, make([]byte, 32)) || len(key.Sealed) != 0 {
+		w.Errorf("the network key of a new store has %d bytes in clear, %d sealed", len(key.Clear), len(key.Sealed))
 	}
+	sealed := []byte{2, 0, 255}
+	w.oneWins(race(8, func(int) error { return w.store.SealNetworkKey(w.Context(), sealed) }), authority.ErrConflict)
+	key, err = w.store.NetworkKey(w.Context())
+	w.must(err)
+	w.same("sealed", key, authority.NetworkKey{Clear: []byte{}, Sealed: sealed})
+	values := w.walk(10)
+	w.same("met by the walk over everything sealed", values, []authority.SealedValue{{Row: values[0].Row, Place: authority.NetworkKeyPlace, Sealed: sealed}})
+	n, err := w.store.Reseal(w.Context(), []authority.Reseal{{Row: values[0].Row, Was: sealed, New: []byte{2, 9}}, {Row: values[0].Row, Was: sealed, New: []byte{3}}})
+	w.must(err)
+	w.same("sealed again", n, 1)
+	w.same("by the first", w.walk(1)[0].Sealed, []byte{2, 9})
 }
 
 func testMarks(w *world) {

@@ -48,6 +48,7 @@ var sealedColumns = []sealedColumn{
 	{sqlSealedKeys, sqlResealKey, sqlKeysSealedBy},
 	{sqlSealedWebhooks, sqlResealWebhook, sqlWebhooksSealedBy},
 	{sqlSealedDeliveries, sqlResealDelivery, sqlDeliveriesSealedBy},
+	{sqlSealedNetworkKey, sqlResealNetworkKey, sqlNetworkKeySealedBy},
 }
 
 // DataKeys implements authority.SealStore.

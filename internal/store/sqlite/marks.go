@@ -11,7 +11,14 @@ import (
 )
 
 const (
-	sqlNetworkKey = `SELECT network_key FROM meta WHERE id = 1`
+	sqlNetworkKey     = `SELECT network_key, network_key_sealed FROM meta WHERE id = 1`
+	sqlSealNetworkKey = `UPDATE meta SET network_key = x'', network_key_sealed = ?1 WHERE id = 1 AND network_key_sealed = x''`
+
+	sqlSealedNetworkKey = `
+SELECT 'meta', '', 'meta/network_key', network_key_sealed FROM meta
+WHERE id = 1 AND 'meta' > ?1 AND ?2 = '' AND network_key_sealed <> x'' LIMIT ?3`
+	sqlResealNetworkKey   = `UPDATE meta SET network_key_sealed = ?4 WHERE id = 1 AND ?1 = 'meta' AND ?2 = '' AND network_key_sealed = ?3`
+	sqlNetworkKeySealedBy = `SELECT count(*) FROM meta WHERE id = 1 AND substr(network_key_sealed, 1, 17) = ?1`
 
 	sqlMarks    = `SELECT mark, until FROM account_marks WHERE account_id = ?1`
 	sqlKeepMark = `
@@ -33,10 +40,21 @@ var signedIn authority.Mark
 const forever = int64(1) << 62
 
 // NetworkKey implements authority.ContextStore.
-func (s *Store) NetworkKey(ctx context.Context) ([32]byte, error) {
-	return one(ctx, s, "network key", func(r columns.Row) (key [32]byte, err error) {
-		return key, r.Scan(columns.Bytes(key[:]))
+func (s *Store) NetworkKey(ctx context.Context) (authority.NetworkKey, error) {
+	return one(ctx, s, "network key", func(r columns.Row) (key authority.NetworkKey, err error) {
+		return key, r.Scan(&key.Clear, &key.Sealed)
 	}, sqlNetworkKey)
+}
+
+// SealNetworkKey implements authority.ContextStore.
+func (s *Store) SealNetworkKey(ctx context.Context, sealed []byte) error {
+	return s.write(ctx, "seal network key", func(t *tx) error {
+		n, err := t.exec(sqlSealNetworkKey, sealed)
+		if err == nil && n == 0 {
+			err = authority.ErrConflict
+		}
+		return err
+	})
 }
 
 // mark is one row.

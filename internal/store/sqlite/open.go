@@ -224,6 +224,7 @@ var writePragmas = []string{
 	"wal_autocheckpoint(4000)", // pages: 16 MB
 	"cache_size(-32768)",       // KiB
 	"temp_store(memory)",
+	"secure_delete(fast)", // what is replaced does not stay in the page
 }
 
 var readPragmas = []string{
