@@ -38,3 +38,25 @@ func Check(ctx context.Context, store authority.SealStore, list []Master) (value
 	})
 	return values, err
 }
+
+// Unwraps reports whether the master keys of c, which needs no Store, unwrap every
+// one of the data keys. It waits for a master key as Open does.
+func Unwraps(ctx context.Context, c Config, keys []authority.DataKey) error {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&c.Patience, defaultPatience)
+	s := &Service{cfg: c}
+	err := s.patiently(ctx, func(ctx context.Context) error {
+		for _, k := range keys {
+			if _, err := masters(c.Masters).unwrap(ctx, k.ID, Wrapped{k.Master, k.Wrapped}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	return nil
+}

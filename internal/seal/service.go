@@ -39,6 +39,8 @@ type Service struct {
 	missed time.Time        // when a data key was last looked for in vain
 }
 
+const defaultPatience = time.Minute
+
 // findEvery and findPatience bound what an unknown data key can cost.
 const (
 	findEvery    = 5 * time.Second
@@ -52,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Store == nil || len(cfg.Masters) == 0 {
 		return nil, errors.New("seal: Store and at least one of Masters are required")
 	}
-	setDefault(&cfg.Patience, time.Minute)
+	setDefault(&cfg.Patience, defaultPatience)
 	setDefault(&cfg.KeepOld, 24*time.Hour)
 	if cfg.Now == nil {
 		cfg.Now = time.Now

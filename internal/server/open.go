@@ -100,7 +100,8 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openStore(ctx, opts.Now); err != nil {
+	sealing := seal.Config{Masters: wrappers, Patience: cfg.Sealing.Patience, Now: s.now, Logger: s.log}
+	if err := s.openStore(ctx, sealing, opts.Now); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -108,10 +109,8 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	s.sealing, err = seal.Open(ctx, seal.Config{
-		Store: s.store, Masters: wrappers, Patience: cfg.Sealing.Patience, Now: s.now, Logger: s.log,
-	})
-	if err != nil {
+	sealing.Store = s.store
+	if s.sealing, err = seal.Open(ctx, sealing); err != nil {
 		return nil, err
 	}
 	s.rings, err = keys.Open(ctx, keys.Config{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/config"
+	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/store/redis"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
@@ -16,8 +17,8 @@ import (
 
 // openStore opens the database, and Redis if there is one. A clock that is given is
 // that of the database too.
-func (s *Server) openStore(ctx context.Context, now func() time.Time) (err error) {
-	if s.records, err = s.openRecords(ctx, now); err != nil {
+func (s *Server) openStore(ctx context.Context, sealing seal.Config, now func() time.Time) (err error) {
+	if s.records, err = s.openRecords(ctx, sealing, now); err != nil {
 		return err
 	}
 	c := s.cfg.Store.Registry
@@ -36,13 +37,18 @@ func (s *Server) openStore(ctx context.Context, now func() time.Time) (err error
 	return nil
 }
 
-func (s *Server) openRecords(ctx context.Context, now func() time.Time) (authority.Records, error) {
+// openRecords opens the database, which is not migrated unless the master keys are
+// those that it was sealed with.
+func (s *Server) openRecords(ctx context.Context, sealing seal.Config, now func() time.Time) (authority.Records, error) {
 	c := s.cfg.Store
+	check := func(ctx context.Context, keys []authority.DataKey) error { return seal.Unwraps(ctx, sealing, keys) }
 	if path, err := databasePath(c.URL); err == nil {
-		return sqlite.Open(ctx, sqlite.Config{Path: path, ManualMigration: c.Migrate == config.MigrateManual, Logger: s.log, OnCommit: s.metrics.commit})
+		return sqlite.Open(ctx, sqlite.Config{
+			Path: path, ManualMigration: c.Migrate == config.MigrateManual, BeforeMigration: check, Logger: s.log, OnCommit: s.metrics.commit,
+		})
 	}
 	settings := postgresConfig(c)
-	settings.Logger, settings.OnCommit = s.log, s.metrics.commit
+	settings.Logger, settings.OnCommit, settings.BeforeMigration = s.log, s.metrics.commit, check
 	settings.Now, settings.ServerNow = now, now
 	return postgres.Open(ctx, settings)
 }

@@ -50,6 +50,9 @@ type Config struct {
 	// ManualMigration refuses to open a database whose schema is older than this
 	// program's, with ErrSchemaOlder, instead of bringing it up to date.
 	ManualMigration bool
+	// BeforeMigration, if set, is asked before the schema of a database that is in use
+	// is brought up to date, with its data keys. Its error keeps everything as it is.
+	BeforeMigration func(ctx context.Context, keys []authority.DataKey) error
 	// MaxQueue is how many writes of a kind may wait before ErrBusy is returned; 0
 	// means DefaultMaxQueue.
 	MaxQueue int
@@ -106,7 +109,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareSchema(ctx, settings.ConnConfig, c.ManualMigration); err != nil {
+	if err := prepareSchema(ctx, settings.ConnConfig, c); err != nil {
 		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)

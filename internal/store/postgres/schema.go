@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/jetonhq/jeton/internal/authority"
 )
 
 //go:embed migrations/*.sql
@@ -106,7 +108,7 @@ func connectSchema(ctx context.Context, conn *pgx.ConnConfig) (*sql.DB, error) {
 }
 
 // prepareSchema brings the schema up to date, or refuses what it must not touch.
-func prepareSchema(ctx context.Context, conn *pgx.ConnConfig, manual bool) error {
+func prepareSchema(ctx context.Context, conn *pgx.ConnConfig, c Config) error {
 	db, err := connectSchema(ctx, conn)
 	if err != nil {
 		return err
@@ -120,10 +122,36 @@ func prepareSchema(ctx context.Context, conn *pgx.ConnConfig, manual bool) error
 	switch {
 	case len(todo) == 0:
 		return nil
-	case manual:
+	case c.ManualMigration:
 		return fmt.Errorf("%d of %d migrations are missing: %w", len(todo), len(list), ErrSchemaOlder)
+	case c.BeforeMigration != nil && len(todo) < len(list):
+		present, err := presentDataKeys(ctx, db)
+		if err != nil {
+			return err
+		}
+		if err := c.BeforeMigration(ctx, present); err != nil {
+			return err
+		}
 	}
 	return migrate(ctx, db)
+}
+
+// presentDataKeys are those of a database with an older schema: the table is as it
+// was in the first.
+func presentDataKeys(ctx context.Context, db *sql.DB) (list []authority.DataKey, err error) {
+	rows, err := db.QueryContext(ctx, sqlDataKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		k, err := scanDataKey(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, k)
+	}
+	return list, rows.Err()
 }
 
 // migrate applies what is missing. Of several nodes that start at once one does

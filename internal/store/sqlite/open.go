@@ -46,6 +46,9 @@ type Config struct {
 	// ManualMigration refuses to open a database whose schema is older than this
 	// program's, with ErrSchemaOlder, instead of bringing it up to date.
 	ManualMigration bool
+	// BeforeMigration, if set, is asked before the schema of a database that is in use
+	// is brought up to date, with its data keys. Its error keeps everything as it is.
+	BeforeMigration func(ctx context.Context, keys []authority.DataKey) error
 	// MaxQueue is how many writes may wait before ErrBusy is returned; 0 means
 	// DefaultMaxQueue.
 	MaxQueue int
@@ -109,7 +112,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s.writes.SetMaxOpenConns(1)
-	if err := s.prepareSchema(ctx, c.ManualMigration); err != nil {
+	if err := s.prepareSchema(ctx, c); err != nil {
 		return nil, err
 	}
 	conn, err := s.writes.Conn(ctx)
@@ -224,7 +227,6 @@ var writePragmas = []string{
 	"wal_autocheckpoint(4000)", // pages: 16 MB
 	"cache_size(-32768)",       // KiB
 	"temp_store(memory)",
-	"secure_delete(fast)", // what is replaced does not stay in the page
 }
 
 var readPragmas = []string{

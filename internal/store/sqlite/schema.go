@@ -15,6 +15,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
@@ -34,6 +35,7 @@ var (
 const (
 	hasSchema         = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 	appliedMigrations = `SELECT version_id, tstamp FROM goose_db_version WHERE version_id > 0 AND is_applied`
+	hasDataKeys       = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'data_keys'`
 	hasCompatible     = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'compatible'`
 	sqlCompatible     = `SELECT count(*) FROM compatible WHERE version = ?1 AND since <= ?2`
 )
@@ -218,15 +220,40 @@ func rowsOf(ctx context.Context, db *sql.DB, table string) string {
 }
 
 // prepareSchema brings the schema up to date, or refuses what it must not touch.
-func (s *Store) prepareSchema(ctx context.Context, manual bool) error {
+func (s *Store) prepareSchema(ctx context.Context, c Config) error {
 	list, err := inspectSchema(ctx, s.writes)
 	if err != nil {
 		return err
 	}
-	if todo := pending(list); manual && len(todo) > 0 {
+	todo := pending(list)
+	switch {
+	case len(todo) == 0:
+		return nil
+	case c.ManualMigration:
 		return fmt.Errorf("%d of %d migrations are missing: %w", len(todo), len(list), ErrSchemaOlder)
+	case c.BeforeMigration != nil && len(todo) < len(list):
+		present, err := presentDataKeys(ctx, s.writes)
+		if err != nil {
+			return err
+		}
+		if err := c.BeforeMigration(ctx, present); err != nil {
+			return err
+		}
 	}
 	return migrate(ctx, s.writes)
+}
+
+// presentDataKeys are those of a database with any schema.
+func presentDataKeys(ctx context.Context, db *sql.DB) ([]authority.DataKey, error) {
+	var tables int
+	if err := db.QueryRowContext(ctx, hasDataKeys).Scan(&tables); err != nil || tables == 0 {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, sqlDataKeys)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanDataKey)
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {
