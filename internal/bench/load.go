@@ -197,8 +197,20 @@ func introspecting(a authorityInfo, tokens []string) func(int) exchange {
 	}
 }
 
-// issueMany gets tokens from the authority.
+// issueMany gets tokens from the authority, over a few connections.
 func issueMany(ctx context.Context, a authorityInfo, n int) ([]string, error) {
+	const connections = 16
+	all, errs := make([][]string, connections), make([]error, connections)
+	var wg sync.WaitGroup
+	for i := range connections {
+		wg.Go(func() { all[i], errs[i] = issueOver(ctx, a, (n+i)/connections) })
+	}
+	wg.Wait()
+	return slices.Concat(all...), errors.Join(errs...)
+}
+
+// issueOver gets tokens over one connection.
+func issueOver(ctx context.Context, a authorityInfo, n int) ([]string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.Addr)
 	if err != nil {
 		return nil, err

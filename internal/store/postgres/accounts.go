@@ -11,7 +11,7 @@ import (
 const (
 	accountColumns = `id, login, name, email, email_verified, password_hash, disabled, version, created_at, updated_at`
 
-	sqlAccount        = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1`
+	sqlAccountsByID   = `SELECT ` + accountColumns + ` FROM accounts WHERE id = ANY($1)`
 	sqlAccountByLogin = `SELECT ` + accountColumns + ` FROM accounts WHERE login = $1`
 	sqlAccounts       = `SELECT ` + accountColumns + ` FROM accounts WHERE login > $1 ORDER BY login LIMIT $2`
 
@@ -45,7 +45,7 @@ func (s *Store) CreateAccount(ctx context.Context, a authority.Account, e author
 
 // Account implements authority.AccountStore.
 func (s *Store) Account(ctx context.Context, id secret.ID) (authority.Account, error) {
-	return one(ctx, s, "account", scanAccount, sqlAccount, id[:])
+	return s.accounts.one(ctx, id)
 }
 
 // AccountByLogin implements authority.AccountStore.

@@ -26,7 +26,7 @@ func BenchmarkIssue(b *testing.B) {
 			}
 			defer func() { _ = s.Close() }()
 			if !gathered {
-				s.registrations.batch, s.registrations.limit = 1, DefaultMaxConns
+				s.registrations.batch, s.registrations.limit, s.registrations.crowd = 1, DefaultMaxConns, 0
 			}
 			now := time.Now()
 			grant := standingGrant(b, s, now)

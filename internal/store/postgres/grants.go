@@ -103,15 +103,7 @@ func (s *Store) OpenStanding(ctx context.Context, g authority.Grant, e authority
 
 // Grant implements authority.GrantStore.
 func (s *Store) Grant(ctx context.Context, id secret.ID) (authority.Grant, error) {
-	found, err := s.grants.get(ctx, id)
-	if err != nil {
-		return authority.Grant{}, err
-	}
-	g, there := found[id]
-	if !there {
-		return authority.Grant{}, fmt.Errorf("grant: %w", authority.ErrNotFound)
-	}
-	return g, nil
+	return s.grants.one(ctx, id)
 }
 
 // Grants implements authority.GrantStore. Live means not ended: the caller asks

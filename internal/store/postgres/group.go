@@ -20,9 +20,14 @@ const (
 	// maxBatch bounds one commit, so that a burst does not make the first caller
 	// wait for the last.
 	maxBatch = 512
-	// maxFlights is how many commits of a kind are under way: while one waits for
-	// the disk, the next is written.
+	// maxFlights is how many commits of a kind are under way at most.
 	maxFlights = 2
+	// crowd is how many calls wait before a commit is begun beside another. Fewer
+	// are one batch when that is over, because a few large batches cost the database
+	// half of what many small ones do.
+	crowd = 128
+	// stuck is how long a commit takes before others no longer wait for it.
+	stuck = 50 * time.Millisecond
 )
 
 // States of a call. Who writes it moves it to started, a caller whose context is
@@ -49,6 +54,7 @@ type group[T any] struct {
 	max   int  // calls that may wait
 	batch int  // calls in a commit at most
 	limit int  // commits under way at most
+	crowd int  // calls that wait before there is more than one
 	reads bool // nothing is committed
 	// write makes a batch durable and says, in order, what became of each. An error
 	// is everybody's answer.
@@ -57,6 +63,7 @@ type group[T any] struct {
 	mu      sync.Mutex
 	queue   []*call[T] // guarded by mu
 	flights int        // guarded by mu
+	slow    int        // commits that are stuck; guarded by mu
 	closed  bool       // guarded by mu
 	work    sync.WaitGroup
 }
@@ -96,18 +103,35 @@ func (g *group[T]) enqueue(c *call[T]) error {
 		return authority.ErrBusy
 	}
 	g.queue = append(g.queue, c)
-	if g.flights < g.limit {
+	g.begin()
+	return nil
+}
+
+// begin starts a flight if calls wait that no other will take soon. It needs mu.
+func (g *group[T]) begin() {
+	if len(g.queue) > 0 && g.flights < g.limit && (g.flights <= g.slow || len(g.queue) >= g.crowd) {
 		g.flights++
 		g.work.Go(g.fly)
 	}
-	return nil
 }
 
 // fly writes batches for as long as calls wait.
 func (g *group[T]) fly() {
 	for batch := g.take(); batch != nil; batch = g.take() {
+		late := time.AfterFunc(stuck, func() { g.delayed(1) })
 		g.commit(batch)
+		if !late.Stop() {
+			g.delayed(-1)
+		}
 	}
+}
+
+// delayed counts a flight that is stuck, or no longer is.
+func (g *group[T]) delayed(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slow += n
+	g.begin()
 }
 
 // take moves calls from the queue, without those whose callers gave up, or ends
@@ -115,6 +139,10 @@ func (g *group[T]) fly() {
 func (g *group[T]) take() (batch []*call[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.flights-1 > g.slow && len(g.queue) < g.crowd {
+		g.flights-- // another takes them
+		return nil
+	}
 	n := 0
 	for n < len(g.queue) && len(batch) < g.batch {
 		if c := g.queue[n]; c.state.CompareAndSwap(waiting, started) {
@@ -143,7 +171,7 @@ func (g *group[T]) commit(batch []*call[T]) {
 		return
 	}
 	for i, c := range batch {
-		if c.err = err; err == nil {
+		if c.err = taken(err); err == nil {
 			c.err = outcomes[i]
 		}
 		close(c.done)

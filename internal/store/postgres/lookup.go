@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/columns"
 )
 
@@ -43,7 +45,7 @@ func newLookups[K comparable, V any](s *Store, what, text string, list func([]K)
 		return make([]error, len(batch)), err
 	}
 	return lookups[K, V]{&group[*lookup[K, V]]{
-		store: s, what: what, max: DefaultMaxQueue, batch: maxBatch, limit: maxFlights, reads: true, write: read,
+		store: s, what: what, max: DefaultMaxQueue, batch: maxBatch, limit: maxFlights, crowd: crowd, reads: true, write: read,
 	}}
 }
 
@@ -51,4 +53,14 @@ func (g lookups[K, V]) get(ctx context.Context, keys ...K) (map[K]V, error) {
 	l := &lookup[K, V]{keys: keys}
 	err := g.do(ctx, l)
 	return l.found, err
+}
+
+// one returns the row of a key, or ErrNotFound.
+func (g lookups[K, V]) one(ctx context.Context, key K) (V, error) {
+	found, err := g.get(ctx, key)
+	v, there := found[key]
+	if err == nil && !there {
+		err = fmt.Errorf("%s: %w", g.what, authority.ErrNotFound)
+	}
+	return v, err
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,23 +43,22 @@ RETURNING jti`
 
 	// In the two below, a token without a digest is one whose row is kept elsewhere.
 	//
-	// Of several rotations of one grant in a batch, one happens.
+	// The update locks what it changes, in the order of the arrays, and looks at the
+	// conditions again when it had to wait. Of several rotations of one grant in a
+	// batch, one happens. An id that is taken fails the batch (see unstorable).
 	sqlRotateAll = `
-WITH wanted AS (
-  SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                       $8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[])
-    AS r (jti, digest, gid, exp, uses, now, generation, refresh_key, idle_until, network, agent, steps, dpop_jkt)
-), rotated AS (
+WITH rotated AS (
   UPDATE grants g
   SET generation = g.generation + 1, refresh_key = r.refresh_key, rotated_at = r.now, last_used = r.now, idle_until = r.idle_until,
       last_network = r.network, last_agent = r.agent, steps = r.steps, stale = FALSE, dpop_jkt = r.dpop_jkt
-  FROM wanted r
+  FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+              $8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[])
+    AS r (jti, digest, gid, exp, uses, now, generation, refresh_key, idle_until, network, agent, steps, dpop_jkt)
   WHERE g.id = r.gid AND g.ended_at IS NULL AND g.expires_at > r.now AND g.idle_until > r.now AND g.generation = r.generation
-    AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.jti = r.jti)
-  RETURNING r.jti
+  RETURNING r.jti, r.digest, r.gid, r.exp, r.uses
 ), registered AS (
   INSERT INTO tokens (jti, digest, gid, exp, uses)
-  SELECT r.jti, r.digest, r.gid, r.exp, r.uses FROM wanted r JOIN rotated USING (jti) WHERE r.digest IS NOT NULL
+  SELECT jti, digest, gid, exp, uses FROM rotated WHERE digest IS NOT NULL
 )
 SELECT jti FROM rotated`
 
@@ -104,11 +104,9 @@ type registered struct {
 	key, network, agent, steps []string
 	jkt                        []string
 	idle, replays, replayed    []int64
-	index                      []int // of the call
 }
 
-func (c *registered) add(i int, r registration) {
-	c.index = append(c.index, i)
+func (c *registered) add(r registration) {
 	c.jti = append(c.jti, r.token.ID[:])
 	var digest []byte // NULL: the row is kept elsewhere
 	if !r.token.Elsewhere {
@@ -146,17 +144,17 @@ func (c *registered) add(i int, r registration) {
 func (s *Store) register(ctx context.Context, conn *pgxpool.Conn, batch []registration) ([]error, error) {
 	var plain, rotations, touches registered
 	var locks [][]byte
-	for i, r := range batch {
+	for _, r := range byGrant(batch) {
 		switch {
 		case r.rotation != nil:
-			rotations.add(i, r)
-			locks = append(locks, r.grant[:])
+			rotations.add(r)
 		case r.touch != nil:
-			touches.add(i, r)
-			locks = append(locks, r.grant[:])
+			touches.add(r)
 		default:
-			plain.add(i, r)
+			plain.add(r)
+			continue
 		}
+		locks = append(locks, r.grant[:])
 	}
 	done := make(map[secret.ID]bool, len(batch))
 	collectIDs := func(rows pgx.Rows) error {
@@ -168,22 +166,29 @@ func (s *Store) register(ctx context.Context, conn *pgxpool.Conn, batch []regist
 	}
 	// A batch without a transaction of its own is one: it commits as a whole.
 	var b pgx.Batch
-	if len(locks) > 0 {
-		b.Queue(sqlLockGrants, locks)
+	if len(touches.jti) > 0 {
+		b.Queue(sqlLockGrants, locks) // of the rotations too: one order for all
 	}
-	if c := rotations; len(c.index) > 0 {
+	if c := rotations; len(c.jti) > 0 {
 		b.Queue(sqlRotateAll, c.jti, c.digest, c.gid, c.exp, c.uses, c.now, c.generation, c.key, c.idle, c.network, c.agent, c.steps, c.jkt).Query(collectIDs)
 	}
-	if c := plain; len(c.index) > 0 {
+	if c := plain; len(c.jti) > 0 {
 		b.Queue(sqlRegister, c.jti, c.digest, c.gid, c.exp, c.uses, c.now, c.generation).Query(collectIDs)
 	}
-	if c := touches; len(c.index) > 0 {
+	if c := touches; len(c.jti) > 0 {
 		b.Queue(sqlTouchAll, c.jti, c.digest, c.gid, c.exp, c.uses, c.now, c.generation, c.idle, c.network, c.agent, c.replays, c.replayed).Query(collectIDs)
 	}
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err
 	}
 	return s.refused(ctx, conn, batch, done)
+}
+
+// byGrant is the batch in the order in which the rows of its grants are locked.
+func byGrant(batch []registration) []registration {
+	sorted := slices.Clone(batch)
+	slices.SortStableFunc(sorted, func(a, b registration) int { return a.grant.Compare(b.grant) })
+	return sorted
 }
 
 // refused says why registrations did not happen.

@@ -168,6 +168,9 @@ func TestStatements_UseAnIndex(t *testing.T) {
 				if step.Kind == "Seq Scan" && !slices.Contains(smallTables[name], step.Table) {
 					t.Errorf("reads the whole table %s", step.Table)
 				}
+				if step.Kind == "Hash Join" || step.Kind == "Merge Join" {
+					t.Errorf("has a %s: no index leads from one side to the other", step.Kind)
+				}
 			})
 		})
 	}
