@@ -117,7 +117,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(
 		a.configCommand(), a.accountCommand(), a.clientCommand(), a.resourceCommand(), a.policyCommand(), a.webhookCommand(), a.deliveryCommand(), a.sealCommand(), a.keyCommand(), a.ringCommand(), a.sessionCommand(),
-		a.grantCommand(), a.consentCommand(), a.tokenCommand(), a.mintCommand(), a.eventCommand(), a.mailCommand(), a.applyCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.doctorCommand(), a.healthcheckCommand(), a.versionCommand(),
+		a.grantCommand(), a.consentCommand(), a.tokenCommand(), a.mintCommand(), a.eventCommand(), a.mailCommand(), a.applyCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.storeCommand(), a.doctorCommand(), a.healthcheckCommand(), a.versionCommand(),
 	)
 	return root
 }

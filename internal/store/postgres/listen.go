@@ -41,6 +41,9 @@ func (s *Store) follow(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := join(ctx, conn); err != nil {
+		return err
+	}
 	if _, err := conn.Exec(ctx, sqlListen); err != nil {
 		return err
 	}

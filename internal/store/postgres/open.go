@@ -110,7 +110,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareSchema(ctx, settings.ConnConfig, c); err != nil {
+	if err := prepareSchema(ctx, settings.ConnConfig, c, mayServe); err != nil {
 		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)

@@ -64,18 +64,23 @@ func (s *Store) EventLog(ctx context.Context, after uint64, limit int) ([]author
 func (s *Store) number(ctx context.Context) error {
 	return s.repeat(ctx, "number events", func(conn *pgxpool.Conn) error {
 		return s.attempt(ctx, conn, pgx.ReadCommitted, func(t *tx) error {
-			var last int64
-			if err := t.row(sqlHoldOutbox, nil, &last); err != nil {
-				return err
-			}
-			n, err := t.exec(sqlNumberEvents, last, numberedAtOnce)
-			if err != nil || n == 0 {
-				return err
-			}
-			_, err = t.exec(sqlMoveEnd, n)
+			_, err := numberEvents(t)
 			return err
 		})
 	})
+}
+
+func numberEvents(t *tx) (numbered int64, err error) {
+	var last int64
+	if err := t.row(sqlHoldOutbox, nil, &last); err != nil {
+		return 0, err
+	}
+	n, err := t.exec(sqlNumberEvents, last, numberedAtOnce)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	_, err = t.exec(sqlMoveEnd, n)
+	return n, err
 }
 
 // numberedAtOnce bounds one commit.

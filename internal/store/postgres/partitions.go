@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -109,8 +110,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// querier is a connection, of the pool or not.
+type querier interface {
+	Query(ctx context.Context, text string, args ...any) (pgx.Rows, error)
+}
+
 // partitionsOf returns the hours of a table's partitions, oldest first.
-func partitionsOf(ctx context.Context, conn *pgxpool.Conn, table string) ([]time.Time, error) {
+func partitionsOf(ctx context.Context, conn querier, table string) ([]time.Time, error) {
 	rows, err := conn.Query(ctx, sqlPartitions, table)
 	if err != nil {
 		return nil, err

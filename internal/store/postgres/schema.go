@@ -108,12 +108,25 @@ func connectSchema(ctx context.Context, conn *pgx.ConnConfig) (*sql.DB, error) {
 }
 
 // prepareSchema brings the schema up to date, or refuses what it must not touch.
-func prepareSchema(ctx context.Context, conn *pgx.ConnConfig, c Config) error {
-	db, err := connectSchema(ctx, conn)
+// Then it asks whether the database may be opened at all.
+func prepareSchema(ctx context.Context, config *pgx.ConnConfig, c Config, may func(context.Context, *pgx.Conn) error) error {
+	db, err := connectSchema(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	if err := upToDate(ctx, db, c); err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.Raw(func(driver any) error { return may(ctx, driver.(*stdlib.Conn).Conn()) })
+}
+
+func upToDate(ctx context.Context, db *sql.DB, c Config) error {
 	list, err := inspectSchema(ctx, db)
 	if err != nil {
 		return err
@@ -152,6 +165,32 @@ func presentDataKeys(ctx context.Context, db *sql.DB) (list []authority.DataKey,
 		list = append(list, k)
 	}
 	return list, rows.Err()
+}
+
+// mayServe refuses a database that is being copied, or that is an unfinished copy, or
+// that was left for a copy.
+func mayServe(ctx context.Context, conn *pgx.Conn) error {
+	if err := join(ctx, conn); err != nil {
+		return err
+	}
+	mark, err := readMark(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return mark.Refusal()
+}
+
+// errCopied: `jeton store` has the database for itself.
+var errCopied = errors.New("it is being copied, or renewed: wait until `jeton store` is done")
+
+// join makes a connection count as a node's, unless somebody has the database alone.
+func join(ctx context.Context, conn *pgx.Conn) error {
+	var joined bool
+	err := conn.QueryRow(ctx, sqlTryShare, nodesLock).Scan(&joined)
+	if err == nil && !joined {
+		err = errCopied
+	}
+	return err
 }
 
 // migrate applies what is missing. Of several nodes that start at once one does

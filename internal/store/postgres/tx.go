@@ -89,6 +89,7 @@ func (s *Store) append(ctx context.Context, what string, run func(*tx) error) er
 const (
 	appendLock    int64 = 0x6a65746f6e<<8 | 1
 	partitionLock int64 = 0x6a65746f6e<<8 | 2
+	nodesLock     int64 = 0x6a65746f6e<<8 | 3
 
 	sqlLock    = `SELECT pg_advisory_lock($1)`
 	sqlTryLock = `SELECT pg_try_advisory_lock($1)`

@@ -79,7 +79,7 @@ var _ authority.Records = (*Store)(nil)
 
 // Open opens or creates the database, brings its schema up to date and starts
 // the writer. ErrLocked: another process has it open. ErrSchemaNewer: a newer
-// program has used it.
+// program has used it. transfer.ErrUnfinished, ErrRetired: see there.
 func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
@@ -108,11 +108,17 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		return nil, err
 	}
 	// Readers must find the WAL, so the writer comes first.
-	if s.writes, err = sql.Open("sqlite", source(path, "rw", writePragmas)); err != nil {
+	if s.writes, err = openWriter(path); err != nil {
 		return nil, err
 	}
-	s.writes.SetMaxOpenConns(1)
-	if err := s.prepareSchema(ctx, c); err != nil {
+	if err := prepareSchema(ctx, s.writes, c); err != nil {
+		return nil, err
+	}
+	mark, err := readMark(ctx, s.writes)
+	if err == nil {
+		err = mark.Refusal()
+	}
+	if err != nil {
 		return nil, err
 	}
 	conn, err := s.writes.Conn(ctx)
@@ -216,6 +222,16 @@ func lock(ctx context.Context, path string) (*sql.DB, error) {
 		}
 		return nil, err
 	}
+	return db, nil
+}
+
+// openWriter opens the one connection that writes.
+func openWriter(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", source(path, "rw", writePragmas))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
 	return db, nil
 }
 

@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/store/transfer"
 )
 
 const (
 	sqlIntegrity = `PRAGMA integrity_check(5)`
+	hasMark      = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'transfer'`
 	restoring    = ".restoring" // added to the target's name until the file is complete
 )
 
@@ -144,7 +146,18 @@ func renew(ctx context.Context, path string) (err error) {
 	if n, err := changed.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(errors.New("it is no database of Jeton"), err)
 	}
-	return nil
+	return renewMark(ctx, db)
+}
+
+// renewMark has a database that was left for a copy of it serve again, as the backup
+// that it is by now. One from before there was a mark has none.
+func renewMark(ctx context.Context, db *sql.DB) error {
+	var tables int
+	if err := db.QueryRowContext(ctx, hasMark).Scan(&tables); err != nil || tables == 0 {
+		return err
+	}
+	_, err := db.ExecContext(ctx, transfer.RemoveRetired)
+	return err
 }
 
 func examine(ctx context.Context, path string, check func(context.Context, authority.SealStore) error) (r Restored, err error) {

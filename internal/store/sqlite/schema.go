@@ -220,8 +220,8 @@ func rowsOf(ctx context.Context, db *sql.DB, table string) string {
 }
 
 // prepareSchema brings the schema up to date, or refuses what it must not touch.
-func (s *Store) prepareSchema(ctx context.Context, c Config) error {
-	list, err := inspectSchema(ctx, s.writes)
+func prepareSchema(ctx context.Context, db *sql.DB, c Config) error {
+	list, err := inspectSchema(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (s *Store) prepareSchema(ctx context.Context, c Config) error {
 	case c.ManualMigration:
 		return fmt.Errorf("%d of %d migrations are missing: %w", len(todo), len(list), ErrSchemaOlder)
 	case c.BeforeMigration != nil && len(todo) < len(list):
-		present, err := presentDataKeys(ctx, s.writes)
+		present, err := presentDataKeys(ctx, db)
 		if err != nil {
 			return err
 		}
@@ -240,7 +240,7 @@ func (s *Store) prepareSchema(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	return migrate(ctx, s.writes)
+	return migrate(ctx, db)
 }
 
 // presentDataKeys are those of a database with any schema.
@@ -312,11 +312,10 @@ func Migrate(ctx context.Context, path string) (_ []Migration, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, guard.Close()) }()
-	db, err := sql.Open("sqlite", source(path, "rw", writePragmas))
+	db, err := openWriter(path)
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	list, err := inspectSchema(ctx, db)
 	if err != nil {
