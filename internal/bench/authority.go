@@ -36,7 +36,7 @@ type authorityInfo struct {
 
 // serveAuthority runs the real server on the embedded store or on PostgreSQL, durable as in
 // production, without rate limits being in the way of honest load.
-func serveAuthority(ctx context.Context, store string, stored int) error {
+func serveAuthority(ctx context.Context, store, registry string, stored int) error {
 	dir, err := os.MkdirTemp("", "jeton-bench-")
 	if err != nil {
 		return err
@@ -49,6 +49,7 @@ func serveAuthority(ctx context.Context, store string, stored int) error {
 	cfg := config.Default()
 	cfg.Issuer = "http://" + ln.Addr().String()
 	cfg.Store.URL = cmp.Or(store, "sqlite:"+filepath.Join(dir, "jeton.db"))
+	cfg.Store.Registry.URL = registry
 	cfg.SealingKey = secret.New(base64.StdEncoding.EncodeToString(secret.Bytes(32)))
 	s, err := server.Open(ctx, cfg, server.Options{})
 	if err != nil {

@@ -30,6 +30,7 @@ func main() {
 		callers = flag.String("callers", "1,16,64", "numbers of concurrent callers")
 		stored  = flag.Int("stored", 0, "internal: live tokens to store before the authority serves")
 		store   = flag.String("store", "", "`URL` of an empty PostgreSQL database (default: the embedded store)")
+		redis   = flag.String("registry", "", "`URL` of an empty Redis for the registry (default: the store keeps it)")
 		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
 		dbPID   = flag.Int("database-pid", 0, "first process of the database: measure what it and its children use of the processors")
 		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, unseen, half, stored, propagation")
@@ -42,9 +43,9 @@ func main() {
 	case "bare":
 		err = serveBare(ctx)
 	case "authority":
-		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *stored) })
+		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *redis, *stored) })
 	default:
-		err = measure(ctx, options{*cell, *callers, *only, *profile, *store, *dbPID})
+		err = measure(ctx, options{*cell, *callers, *only, *profile, *store, *redis, *dbPID})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -108,6 +109,7 @@ type options struct {
 	callers, only string
 	profile       string
 	store         string
+	registry      string
 	dbPID         int
 }
 
@@ -139,7 +141,7 @@ func measure(ctx context.Context, o options) error {
 	}
 	defer stopBare()
 	var auth authorityInfo
-	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", o.profile, "-store", o.store)
+	authPID, stopAuthority, err := child(ctx, &auth, "-role", "authority", "-profile", o.profile, "-store", o.store, "-registry", o.registry)
 	if err != nil {
 		return err
 	}

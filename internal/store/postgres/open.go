@@ -81,6 +81,7 @@ type Store struct {
 	consumptions  *group[[]use]
 	accounts      lookups[secret.ID, authority.Account]
 	grants        lookups[secret.ID, authority.Grant]
+	lives         lookups[secret.ID, authority.Grant] // what decides about those that have not ended
 	standing      lookups[string, authority.Grant] // by client
 	tokens        lookups[secret.ID, authority.TokenState]
 	vouched       lookups[held, vouched]
@@ -131,6 +132,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	s.accounts = newLookups(s, "account", sqlAccountsByID, byteListAny, scanAccount, func(a authority.Account) secret.ID { return a.ID })
 	s.grants = newLookups(s, "grant", sqlGrantsByID, byteListAny, scanGrant, func(g authority.Grant) secret.ID { return g.ID })
+	s.lives = newLookups(s, "grant", sqlLives, byteListAny, scanLife, func(g authority.Grant) secret.ID { return g.ID })
 	s.standing = newLookups(s, "standing grant", sqlStandings, func(ids []string) any { return ids }, scanGrant, func(g authority.Grant) string { return g.ClientID })
 	s.tokens = newLookups(s, "tokens", sqlTokenStates, byteListAny, scanToken, func(v authority.TokenState) secret.ID { return v.ID })
 	s.vouched = newLookups(s, "tokens kept elsewhere", sqlVouch, heldList, scanVouched, func(v vouched) held { return v.held })
@@ -142,6 +144,7 @@ func Open(ctx context.Context, c Config) (_ *Store, err error) {
 		s.consumptions.close()
 		s.accounts.close()
 		s.grants.close()
+		s.lives.close()
 		s.standing.close()
 		s.tokens.close()
 		s.vouched.close()

@@ -130,6 +130,7 @@ func clientOption(c Config) (rueidis.ClientOption, error) {
 		ClientName: "jeton", DisableCache: true,
 		Dialer: net.Dialer{Timeout: dialPatience, KeepAlive: dialPatience}, ConnWriteTimeout: patience,
 		RetryDelay:         retryDelay,
+		PipelineMultiplex:  -1, // one connection to each server: what waits goes out together
 		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
 	}
 	if at.sentinel != "" {
