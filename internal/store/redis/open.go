@@ -156,7 +156,8 @@ func retryDelay(attempts int, _ rueidis.Completed, _ error) time.Duration {
 // Close closes the records, and then the connections.
 func (s *Store) Close() error { return s.close() }
 
-// Ready implements authority.Maintainer. It writes and reads back here as well.
+// Ready implements authority.Maintainer. It writes and reads back here as well, and
+// asks every server that has a bucket of tickets, which are spread over all.
 func (s *Store) Ready(ctx context.Context, now time.Time) error {
 	if err := s.Records.Ready(ctx, now); err != nil {
 		return err
@@ -174,7 +175,8 @@ func (s *Store) Ready(ctx context.Context, now time.Time) error {
 		return errors.New("registry: what was written is not there")
 	}
 	s.remove(ctx, row)
-	return nil
+	_, err = s.births(ctx, now)
+	return err
 }
 
 // call makes an exchange with Redis. A context that is done before it is begun
