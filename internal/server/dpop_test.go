@@ -239,14 +239,14 @@ func TestREF_7_DP_20_PublicClientsAreBoundToTheKey(t *testing.T) {
 	p, thief := w.prover(), w.prover()
 	token := w.redeemWith("spa", w.code("spa"), p.token()).ok().text("refresh_token")
 	for range 3 {
-		w.refreshWith("spa", token).refused(http.StatusBadRequest, oauth.InvalidGrant)
+		w.refreshWith("spa", token).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 		w.refreshWith("spa", token, thief.token()).refused(http.StatusBadRequest, oauth.InvalidGrant)
 	}
 	next := w.refreshWith("spa", token, p.token())
 	p.wantBound(next)
 	p.wantBound(w.refreshWith("spa", next.text("refresh_token"), p.token()))
 	// The first generation has been replayed by somebody without the key: nothing happens.
-	w.refreshWith("spa", token).refused(http.StatusBadRequest, oauth.InvalidGrant)
+	w.refreshWith("spa", token).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 	w.refreshWith("spa", token, thief.token()).refused(http.StatusBadRequest, oauth.InvalidGrant)
 	w.wantEvents(authority.EventRefreshReused, 0)
 	w.wantAlive("the grant", next.text("access_token"))
@@ -263,13 +263,13 @@ func TestDP_20_BoundFromTheFirstProof(t *testing.T) {
 	first := w.signedIn("spa")
 	second := w.refreshWith("spa", first.text("refresh_token"), p.token())
 	p.wantBound(second)
-	w.refreshWith("spa", second.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidGrant)
+	w.refreshWith("spa", second.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 	w.refreshWith("spa", second.text("refresh_token"), thief.token()).refused(http.StatusBadRequest, oauth.InvalidGrant)
 	third := w.refreshWith("spa", second.text("refresh_token"), p.token())
 	p.wantBound(third)
 	w.stop()
 	w.start() // what is remembered in memory and what is in the store are the same
-	w.refreshWith("spa", third.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidGrant)
+	w.refreshWith("spa", third.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 	p.wantBound(w.refreshWith("spa", third.text("refresh_token"), p.token()))
 }
 

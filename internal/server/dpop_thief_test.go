@@ -92,7 +92,7 @@ func TestDP_StolenTokensAreWorthNothing(t *testing.T) {
 
 	stolen := prover{w, thief}
 	for range 3 {
-		w.refreshWith("spa", refresh).refused(http.StatusBadRequest, oauth.InvalidGrant)
+		w.refreshWith("spa", refresh).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 		w.refreshWith("spa", refresh, stolen.token()).refused(http.StatusBadRequest, oauth.InvalidGrant)
 		w.refreshWith("spa", refresh, seen.Get("DPoP")).refused(http.StatusBadRequest, oauth.InvalidDPoPProof)
 	}

@@ -40,10 +40,13 @@ func (h Holder) tokenType() string {
 // mayRefresh refuses whoever does not hold the key that the grant is bound to
 // (RFC 9449 section 5; SPECS REF-7).
 func (h Holder) mayRefresh(g authority.Grant) error {
-	if g.KeyThumbprint != "" && g.KeyThumbprint != h.Thumbprint {
-		return errRefused(oauth.ReasonWrongKey, "it is bound to a DPoP key, and the sender has not shown that key")
+	switch {
+	case g.KeyThumbprint == "" || g.KeyThumbprint == h.Thumbprint:
+		return nil
+	case h.Thumbprint == "":
+		return oauth.Refuse(oauth.InvalidDPoPProof, "the refresh token is bound to a key: a DPoP proof is missing")
 	}
-	return nil
+	return errRefused(oauth.ReasonWrongKey, "it is bound to a DPoP key, and the sender has shown another")
 }
 
 // binds is the key that refresh tokens of the client are bound to from now on.
