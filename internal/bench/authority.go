@@ -34,9 +34,13 @@ type authorityInfo struct {
 	BytesPerToken float64  // growth of the database per stored token
 }
 
+// sealingVariable has the sealing key, which the nodes share.
+const sealingVariable = "JETON_BENCH_SEALING_KEY"
+
 // serveAuthority runs the real server on the embedded store or on PostgreSQL, durable as in
-// production, without rate limits being in the way of honest load.
-func serveAuthority(ctx context.Context, store, registry string, stored int) error {
+// production, without rate limits being in the way of honest load. With an issuer it is
+// another node of that authority.
+func serveAuthority(ctx context.Context, store, registry, issuer string, stored int) error {
 	dir, err := os.MkdirTemp("", "jeton-bench-")
 	if err != nil {
 		return err
@@ -47,15 +51,18 @@ func serveAuthority(ctx context.Context, store, registry string, stored int) err
 		return err
 	}
 	cfg := config.Default()
-	cfg.Issuer = "http://" + ln.Addr().String()
+	cfg.Issuer = cmp.Or(issuer, "http://"+ln.Addr().String())
 	cfg.Store.URL = cmp.Or(store, "sqlite:"+filepath.Join(dir, "jeton.db"))
 	cfg.Store.Registry.URL = registry
-	cfg.SealingKey = secret.New(base64.StdEncoding.EncodeToString(secret.Bytes(32)))
+	cfg.SealingKey = secret.New(os.Getenv(sealingVariable))
 	s, err := server.Open(ctx, cfg, server.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if issuer != "" {
+		return serveOn(ctx, ln, s.Handler(), authorityInfo{Addr: ln.Addr().String()})
+	}
 	info, err := setUp(ctx, s)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -21,6 +22,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jetonhq/jeton/internal/secret"
 )
 
 func main() {
@@ -31,6 +34,8 @@ func main() {
 		stored  = flag.Int("stored", 0, "internal: live tokens to store before the authority serves")
 		store   = flag.String("store", "", "`URL` of an empty PostgreSQL database (default: the embedded store)")
 		redis   = flag.String("registry", "", "`URL` of an empty Redis for the registry (default: the store keeps it)")
+		issuer  = flag.String("issuer", "", "internal: be another node of this authority")
+		nodes   = flag.Bool("two-nodes", false, "with -store: guards and introspection are at another node than revocations")
 		profile = flag.String("profile", "", "write a CPU profile of the authority to this `file`")
 		dbPID   = flag.Int("database-pid", 0, "first process of the database: measure what it and its children use of the processors")
 		only    = flag.String("only", "", "measure only these, comma-separated: issue, refresh, introspect, unseen, half, stored, propagation")
@@ -43,9 +48,9 @@ func main() {
 	case "bare":
 		err = serveBare(ctx)
 	case "authority":
-		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *redis, *stored) })
+		err = profiled(*profile, func() error { return serveAuthority(ctx, *store, *redis, *issuer, *stored) })
 	default:
-		err = measure(ctx, options{*cell, *callers, *only, *profile, *store, *redis, *dbPID})
+		err = measure(ctx, options{*cell, *callers, *only, *profile, *store, *redis, *dbPID, *nodes})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -111,6 +116,7 @@ type options struct {
 	store         string
 	registry      string
 	dbPID         int
+	twoNodes      bool
 }
 
 func (o options) counts() ([]int, error) {
@@ -132,6 +138,12 @@ func (o options) wanted(name string) bool {
 func measure(ctx context.Context, o options) error {
 	counts, err := o.counts()
 	if err != nil {
+		return err
+	}
+	if o.twoNodes && o.store == "" {
+		return errors.New("two nodes need -store")
+	}
+	if err := os.Setenv(sealingVariable, base64.StdEncoding.EncodeToString(secret.Bytes(32))); err != nil {
 		return err
 	}
 	var bare bareInfo
@@ -160,10 +172,18 @@ func measure(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	if o.wanted("propagation") {
-		return propagation(ctx, auth, authPID, out)
+	if !o.wanted("propagation") {
+		return nil
 	}
-	return nil
+	other := auth
+	if o.twoNodes {
+		_, stopOther, err := child(ctx, &other, "-role", "authority", "-store", o.store, "-registry", o.registry, "-issuer", "http://"+auth.Addr)
+		if err != nil {
+			return err
+		}
+		defer stopOther()
+	}
+	return propagation(ctx, auth, other.Addr, authPID, out)
 }
 
 // cells measures with one number of callers.
