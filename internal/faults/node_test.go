@@ -42,6 +42,7 @@ type node struct {
 	http           *http.Client
 	log            string
 
+	as      *syscall.Credential // nil: as the test
 	process *exec.Cmd
 	ended   chan struct{}
 }
@@ -158,6 +159,7 @@ func (n *node) start() {
 	n.process = exec.CommandContext(context.WithoutCancel(n.t.Context()), binary, "serve", "--config", n.config)
 	n.process.Env = []string{"HOME=" + filepath.Dir(n.config), "TMPDIR=" + os.TempDir()}
 	n.process.Stderr = log
+	n.process.SysProcAttr = &syscall.SysProcAttr{Credential: n.as}
 	must(n.t, n.process.Start())
 	process, ended := n.process, make(chan struct{})
 	n.ended = ended
