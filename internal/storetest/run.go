@@ -122,6 +122,7 @@ func run(t *testing.T, open func(t *testing.T) authority.Store, expiring bool) {
 		{"Backlog", testBacklog},
 		{"HostileValues", testHostileValues},
 		{"ContextDone", testContextDone},
+		{"Cancelled", testCancelled},
 		{"Ready", testReady},
 		{"Closed", testClosed},
 		{"Model", testModel},

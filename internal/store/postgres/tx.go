@@ -144,7 +144,7 @@ func (s *Store) attempt(ctx context.Context, conn *pgxpool.Conn, level pgx.TxIso
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	begun, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: level})
+	begun, err := begin(ctx, conn, level)
 	if err != nil {
 		return err
 	}
@@ -198,11 +198,29 @@ func (s *Store) acquired(err error) error {
 // again reports whether nothing of a call happened, because of others or because
 // it was never sent, so that it may be run again.
 func again(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return pgconn.SafeToRetry(err) // a connection that broke while it was idle
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == "40001" || e.Code == "40P01" // serialization_failure, deadlock_detected
 	}
-	return (e.Code == "40001" || e.Code == "40P01") // serialization_failure, deadlock_detected
+	if _, ok := errors.AsType[*notBegun](err); ok {
+		return true
+	}
+	// A connection that broke while it was idle. That it is closed is no proof: so says
+	// the driver also when it breaks while a COMMIT is waited for.
+	return pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// notBegun is a failure to begin a transaction: whatever became of the connection,
+// nothing was done on it.
+type notBegun struct{ error }
+
+func (e *notBegun) Unwrap() error { return e.error }
+
+func begin(ctx context.Context, conn *pgxpool.Conn, level pgx.TxIsoLevel) (pgx.Tx, error) {
+	t, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: level})
+	if err != nil && ctx.Err() == nil {
+		return nil, &notBegun{err}
+	}
+	return t, err
 }
 
 // tx is an open transaction. Statements run without the caller's context: once

@@ -56,16 +56,22 @@ func (s *Store) Consume(ctx context.Context, uses []authority.Use, now time.Time
 // holds the token's row, so that exactly as many succeed as there were uses.
 func (s *Store) consume(ctx context.Context, conn *pgxpool.Conn, batch [][]use) ([]error, error) {
 	wanted := slices.Concat(batch...)
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(t pgx.Tx) error {
-		c, err := countable(ctx, t, wanted)
-		if err != nil {
-			return err
-		}
+	t, err := begin(ctx, conn, pgx.ReadCommitted)
+	if err != nil {
+		return nil, err
+	}
+	c, err := countable(ctx, t, wanted)
+	if err == nil {
 		for _, u := range wanted {
 			*u.outcome = c.count(u)
 		}
-		return c.write(ctx, t)
-	})
+		err = c.write(ctx, t)
+	}
+	if err == nil {
+		err = t.Commit(ctx)
+	} else {
+		_ = t.Rollback(ctx)
+	}
 	return make([]error, len(batch)), err
 }
 
