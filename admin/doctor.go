@@ -37,6 +37,17 @@ type Diagnosis struct {
 	Pending      int           `json:"deliveries_pending"`
 	OldestWaits  Duration      `json:"deliveries_oldest"`
 	Publications []Publication `json:"publications"`
+	Registry     []Registry    `json:"registry,omitempty"` // the servers of Redis, if there are any
+}
+
+// Registry is one server of the Redis that keeps the registry, as it tells itself.
+type Registry struct {
+	Address    string `json:"address"`
+	Version    string `json:"version"`
+	Eviction   string `json:"eviction"` // its maxmemory-policy
+	AppendOnly bool   `json:"append_only"`
+	Fsync      string `json:"fsync,omitempty"` // its appendfsync, if that may be asked
+	Replicas   int    `json:"replicas"`        // that are connected
 }
 
 // Publication is how it goes with a coordination service.

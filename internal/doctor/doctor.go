@@ -73,7 +73,7 @@ func Examine(ctx context.Context, c Config) []Finding {
 	first = append(first, e.server(ctx)...)
 
 	checks := []func(context.Context) []Finding{
-		e.sealing, e.database, e.keys, e.deliveries, e.published, e.mail, e.zooKeeper, e.etcd, e.outside, e.management, e.way,
+		e.sealing, e.database, e.registry, e.keys, e.deliveries, e.published, e.mail, e.zooKeeper, e.etcd, e.outside, e.management, e.way,
 	}
 	found := make([][]Finding, len(checks))
 	var work sync.WaitGroup

@@ -32,7 +32,7 @@ type site struct {
 	way    http.Handler // replaced by tests before they examine
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, edit ...func(*config.Config)) *site {
 	t.Helper()
 	s := &site{}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.way.ServeHTTP(w, r) }))
@@ -44,6 +44,9 @@ func newSite(t *testing.T) *site {
 	cfg.Manage.AdminToken = secret.Token("")
 	cfg.Listen.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	cfg.Feed.Heartbeat = 50 * time.Millisecond
+	for _, f := range edit {
+		f(&cfg)
+	}
 	running, err := server.Open(t.Context(), cfg, server.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/admin"
+	"github.com/jetonhq/jeton/internal/store/redis"
 )
 
 // writeSamples is how many durable writes a diagnosis makes.
@@ -43,6 +44,17 @@ func (s *Server) Diagnose(ctx context.Context) (admin.Diagnosis, error) {
 	if s.publishing != nil {
 		for _, p := range s.publishing.Status() {
 			d.Publications = append(d.Publications, admin.Publication{Place: p.Place, Failures: p.Failures, Complete: p.Complete})
+		}
+	}
+	if r, ok := s.store.(*redis.Store); ok && d.NotReady == "" {
+		servers, err := r.Servers(ctx)
+		if err != nil {
+			return d, err
+		}
+		for _, v := range servers {
+			d.Registry = append(d.Registry, admin.Registry{
+				Address: v.Address, Version: v.Version, Eviction: v.Policy, AppendOnly: v.AOF, Fsync: v.Fsync, Replicas: v.Replicas,
+			})
 		}
 	}
 	return d, nil

@@ -4,6 +4,7 @@
 package storetest
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/jetonhq/jeton/internal/authority"
@@ -11,14 +12,17 @@ import (
 
 // Run tests the store that open returns. open is called for each test and gives
 // it a store without records, which it closes when the test ends.
-func Run(t *testing.T, open func(t *testing.T) authority.Store) { run(t, open, false) }
+func Run(t *testing.T, open func(t *testing.T) authority.Store) { run(t, open, false, "") }
 
 // RunExpiring is Run for a store in which tokens that are not counted, and tickets,
 // go by themselves at some time after they have expired: Sweep neither removes nor
-// counts them.
-func RunExpiring(t *testing.T, open func(t *testing.T) authority.Store) { run(t, open, true) }
+// counts them. Of the tests it runs those whose names match the pattern.
+func RunExpiring(t *testing.T, open func(t *testing.T) authority.Store, pattern string) {
+	run(t, open, true, pattern)
+}
 
-func run(t *testing.T, open func(t *testing.T) authority.Store, expiring bool) {
+func run(t *testing.T, open func(t *testing.T) authority.Store, expiring bool, pattern string) {
+	wanted := regexp.MustCompile(pattern)
 	tests := []struct {
 		name string
 		run  func(w *world)
@@ -128,6 +132,9 @@ func run(t *testing.T, open func(t *testing.T) authority.Store, expiring bool) {
 		{"Model", testModel},
 	}
 	for _, test := range tests {
+		if !wanted.MatchString(test.name) {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			test.run(&world{T: t, store: open(t), now: epoch, expiring: expiring})
 		})

@@ -82,7 +82,7 @@ type Store struct {
 	accounts      lookups[secret.ID, authority.Account]
 	grants        lookups[secret.ID, authority.Grant]
 	lives         lookups[secret.ID, authority.Grant] // what decides about those that have not ended
-	standing      lookups[string, authority.Grant] // by client
+	standing      lookups[string, authority.Grant]    // by client
 	tokens        lookups[secret.ID, authority.TokenState]
 	vouched       lookups[held, vouched]
 

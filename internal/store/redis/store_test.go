@@ -2,13 +2,16 @@ package redis_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/pgtest"
 	"github.com/jetonhq/jeton/internal/redistest"
+	"github.com/jetonhq/jeton/internal/store/postgres"
 	"github.com/jetonhq/jeton/internal/store/redis"
 	"github.com/jetonhq/jeton/internal/store/sqlite"
 	"github.com/jetonhq/jeton/internal/storetest"
@@ -17,6 +20,8 @@ import (
 // prefixes keeps the tests on one server apart.
 var prefixes atomic.Int64
 
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
 // open opens a store without records on a Redis, with records in SQLite.
 func open(t *testing.T, c redis.Config) *redis.Store {
 	t.Helper()
@@ -24,6 +29,11 @@ func open(t *testing.T, c redis.Config) *redis.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openOn(t, c, records)
+}
+
+func openOn(t *testing.T, c redis.Config, records authority.Records) *redis.Store {
+	t.Helper()
 	if c.Prefix == "" {
 		c.Prefix = fmt.Sprintf("test-%d:", prefixes.Add(1))
 	}
@@ -45,5 +55,24 @@ func open(t *testing.T, c redis.Config) *redis.Store {
 
 func TestStore(t *testing.T) {
 	server := redistest.Start(t)
-	storetest.RunExpiring(t, func(t *testing.T) authority.Store { return open(t, redis.Config{URL: server.URL()}) })
+	storetest.RunExpiring(t, func(t *testing.T) authority.Store { return open(t, redis.Config{URL: server.URL()}) }, "")
+}
+
+// TestStore_OnPostgres runs what touches tokens.
+func TestStore_OnPostgres(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.RunExpiring(t, func(t *testing.T) authority.Store {
+		url := pgtest.Copy(t, "migrated", func(url string) error {
+			s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		})
+		records, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return openOn(t, redis.Config{URL: server.URL()}, records)
+	}, "^(Redeem|Issue|IssueRefused|IssueAfterRevoke|IssueBatch|Rotate|RotateRefused|GrantMove|Tokens|ConsumeRefused|RevokeToken)$")
 }
