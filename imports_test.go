@@ -25,7 +25,7 @@ var layers = []string{
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd internal/browsertest internal/smtptest internal/coordtest internal/pgtest internal/redistest",
 	". client internal/keys internal/seal internal/accounts internal/policies internal/upkeep",
 	"bff jetonprom internal/publish internal/notify internal/notme internal/tokens internal/clients internal/feed",
-	"internal/store/columns internal/store/head internal/store/transfer internal/grants internal/mint internal/mail internal/flow internal/federation internal/provision",
+	"internal/store/columns internal/store/head internal/store/estimate internal/store/transfer internal/grants internal/mint internal/mail internal/flow internal/federation internal/provision",
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",
 	"internal/server internal/agent internal/bffserver internal/doctor",
 	"jetontest internal/cli",

@@ -56,7 +56,7 @@ func (a *app) migratePlan(file *string) *cobra.Command {
 		for _, m := range todo {
 			fmt.Fprintf(&text, "%s\n  %s\n%s\n", m.Name, strings.Join(m.Costs, "\n  "), indented(m.SQL))
 		}
-		a.done("Each migration is one transaction. With the embedded store the whole database is locked meanwhile, and no server may run.")
+		a.done("Each migration is one transaction, and what it locks stays locked until it ends. With the embedded store the whole database is locked, and no server may run.")
 		return a.print(text.String())
 	})
 }

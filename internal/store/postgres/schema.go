@@ -17,6 +17,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/jetonhq/jeton/internal/store/estimate"
+
 	"github.com/jetonhq/jeton/internal/authority"
 )
 
@@ -49,8 +51,10 @@ type Migration struct {
 	Version   int64
 	Name      string    // its file, "0001_init.sql"
 	AppliedAt time.Time // zero: it is still to be applied
-	SQL       string    // what it does
-	Costs     []string  // not estimated
+	SQL       string    // what it does, without comments
+	// Costs says for each statement what it locks and touches; only of one that is
+	// to be applied.
+	Costs []string
 }
 
 // Migrations lists every migration of the database, applied or not. It changes
@@ -61,7 +65,13 @@ func Migrations(ctx context.Context, c Config) ([]Migration, error) {
 		return nil, err
 	}
 	defer func() { _ = db.Close() }()
-	return inspectSchema(ctx, db)
+	list, err := inspectSchema(ctx, db)
+	for i := range list {
+		if list[i].AppliedAt.IsZero() {
+			list[i].Costs = costs(ctx, db, list[i].SQL)
+		}
+	}
+	return list, err
 }
 
 // Migrate applies what is missing, and returns that. Each migration is one
@@ -290,7 +300,7 @@ func known() ([]Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
 		}
-		list = append(list, Migration{Version: version, Name: name, SQL: string(text)})
+		list = append(list, Migration{Version: version, Name: name, SQL: estimate.Statements(string(text))})
 	}
 	return list, nil
 }

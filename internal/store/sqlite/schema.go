@@ -17,6 +17,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/columns"
+	"github.com/jetonhq/jeton/internal/store/estimate"
 )
 
 //go:embed migrations/*.sql
@@ -69,22 +70,9 @@ func known() ([]Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
 		}
-		list = append(list, Migration{Version: version, Name: name, SQL: withoutComments(string(text))})
+		list = append(list, Migration{Version: version, Name: name, SQL: estimate.Statements(string(text))})
 	}
 	return list, nil
-}
-
-var comment = regexp.MustCompile(`(?m)[ \t]*--.*$`)
-
-// withoutComments keeps the statements. No text in our migrations has two dashes.
-func withoutComments(text string) string {
-	var kept []string
-	for line := range strings.Lines(comment.ReplaceAllString(text, "")) {
-		if line = strings.TrimRight(line, " \t\n"); line != "" {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "\n")
 }
 
 // inspectSchema lists what was applied to db and what would be. ErrSchemaNewer: db
@@ -169,45 +157,22 @@ func pending(list []Migration) (todo []Migration) {
 	return todo
 }
 
-var statementForms = []struct {
-	form *regexp.Regexp // the first group is the table
-	cost string         // with the table and its number of rows
-}{
-	{regexp.MustCompile(`(?i)^CREATE TABLE (\w+)`), "a new table %s: at once"},
-	{regexp.MustCompile(`(?i)^ALTER TABLE (\w+) ADD`), "a new column of %s: at once, no row of %s is written"},
-	{regexp.MustCompile(`(?i)^CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)`), "a new index of %s: reads %s"},
-	{regexp.MustCompile(`(?i)^UPDATE (\w+)`), "an update of %s: writes up to %s"},
-	{regexp.MustCompile(`(?i)^DELETE FROM (\w+)`), "a removal from %s: writes up to %s"},
-	{regexp.MustCompile(`(?i)^INSERT INTO (?s:.*)\bFROM (\w+)`), "a copy from %s: reads %s"},
-	{regexp.MustCompile(`(?i)^INSERT INTO (\w+)`), "new rows of %s: at once"},
-	{regexp.MustCompile(`(?i)^DROP (?:INDEX|TABLE) (\w+)`), "%s is dropped: at once"},
+// forms are the statements that migrations are made of.
+var forms = []estimate.Form{
+	{Pattern: regexp.MustCompile(`(?i)^CREATE TABLE (\w+)`), Cost: "a new table {table}: at once"},
+	{Pattern: regexp.MustCompile(`(?i)^ALTER TABLE (\w+) ADD`), Cost: "a new column of {table}: at once, no row of {size} is written"},
+	{Pattern: regexp.MustCompile(`(?i)^CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)`), Cost: "a new index of {table}: reads {size}"},
+	{Pattern: regexp.MustCompile(`(?i)^UPDATE (\w+)`), Cost: "an update of {table}: writes up to {size}"},
+	{Pattern: regexp.MustCompile(`(?i)^DELETE FROM (\w+)`), Cost: "a removal from {table}: writes up to {size}"},
+	{Pattern: regexp.MustCompile(`(?i)^INSERT INTO (?s:.*)\bFROM (\w+)`), Cost: "a copy from {table}: reads {size}"},
+	{Pattern: regexp.MustCompile(`(?i)^INSERT INTO (\w+)`), Cost: "new rows of {table}: at once"},
+	{Pattern: regexp.MustCompile(`(?i)^DROP (?:INDEX|TABLE) (\w+)`), Cost: "{table} is dropped: at once"},
 }
 
 // costs says of each statement what it touches. The whole database is locked
 // meanwhile: SQLite has no smaller lock, and no server runs.
 func costs(ctx context.Context, db *sql.DB, text string) []string {
-	var list []string
-	for statement := range strings.SplitSeq(text, ";") {
-		statement = strings.TrimSpace(statement)
-		if statement == "" {
-			continue
-		}
-		cost := "not known: read the SQL"
-		for _, f := range statementForms {
-			match := f.form.FindStringSubmatch(statement)
-			if match == nil {
-				continue
-			}
-			if strings.Count(f.cost, "%s") == 1 {
-				cost = fmt.Sprintf(f.cost, match[1])
-			} else {
-				cost = fmt.Sprintf(f.cost, match[1], rowsOf(ctx, db, match[1]))
-			}
-			break
-		}
-		list = append(list, cost)
-	}
-	return list
+	return estimate.Costs(text, forms, func(table string) string { return rowsOf(ctx, db, table) })
 }
 
 // rowsOf counts a table. One that a migration before this one makes has no rows.
