@@ -136,19 +136,6 @@ func TestOpen_Refused(t *testing.T) {
 	}
 }
 
-func TestOpen_ReadOnlyFile(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write to any file; TestReadOnly covers a store that cannot write")
-	}
-	path := filepath.Join(t.TempDir(), "jeton.db")
-	if err := os.WriteFile(path, nil, 0o400); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), Config{Path: path}); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("got %v, want a refusal that names the permission", err)
-	}
-}
-
 // pragma sets something on the writer's connection while the writer is idle.
 func pragma(t *testing.T, s *Store, text string) {
 	t.Helper()
