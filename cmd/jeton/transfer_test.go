@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,14 +49,7 @@ func registered(t testing.TB, path string, n int) {
 // kill -9 in the middle of a copy: no server opens what there is of it, and the same
 // command goes on and ends with the whole.
 func TestStoreCopy_Killed(t *testing.T) {
-	db, err := pgtest.Start()
-	if errors.Is(err, pgtest.ErrNotInstalled) && os.Getenv("JETON_TEST_ALL") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Stop)
+	db := pgtest.Own(t)
 	url := db.URL("postgres")
 	binary, path := build(t), filepath.Join(t.TempDir(), "jeton.db")
 	const n = 150_000

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jetonhq/jeton"
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/installed"
 	"github.com/jetonhq/jeton/internal/pgtest"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/store/transfer"
@@ -115,17 +116,8 @@ func TestMove_UpAndDown(t *testing.T) {
 func pgTool(t *testing.T, name string, args ...string) {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	if len(found) == 0 {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			if os.Getenv("JETON_TEST_ALL") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		found = []string{path}
-	}
-	if out, err := exec.CommandContext(t.Context(), found[len(found)-1], args...).CombinedOutput(); err != nil { // #nosec G204 -- the test's own
+	slices.Reverse(found)                                                                                                                 // the newest version first
+	if out, err := exec.CommandContext(t.Context(), installed.Program(t, append(found, name)...), args...).CombinedOutput(); err != nil { // #nosec G204 -- the test's own
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
 }
