@@ -26,6 +26,7 @@ test: packages
 	JETON_TEST_ALL=1 go test ./...
 	cd grpcguard && go test ./...
 	cd jwk/etcd && JETON_TEST_ALL=1 go test ./...
+	cd jwk/wycheproof && go test ./...
 
 race: packages
 	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race $(RACE)
@@ -43,6 +44,7 @@ lint: $(LINT)
 	$(LINT) run
 	cd grpcguard && go vet ./... && $(LINT) run
 	cd jwk/etcd && go vet ./... && $(LINT) run
+	cd jwk/wycheproof && go vet ./... && $(LINT) run
 
 # Needs the Go vulnerability database, so it is not part of check.
 vuln: $(VULN)
