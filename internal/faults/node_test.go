@@ -53,6 +53,7 @@ type plan struct {
 	stores []string                                 // of each node
 	port   func(number int) (public, manage string) // addresses; nil: free ones
 	notice time.Duration                            // of a stop
+	redis  string                                   // of the registry; none: in the store
 }
 
 // start starts an authority, each node with its own address of the store.
@@ -77,7 +78,7 @@ func (p plan) start(t testing.TB) *authority {
 		if p.port != nil {
 			n.public, n.manage = p.port(i)
 		}
-		must(t, os.WriteFile(n.config, fmt.Appendf(nil, configuration, a.issuer, n.public, n.manage, store, dir, p.notice), 0o600))
+		must(t, os.WriteFile(n.config, fmt.Appendf(nil, configuration, a.issuer, n.public, n.manage, store, dir, p.notice, p.redis), 0o600))
 		n.front = faultproxy.New(t, n.public)
 		n.http = caller(t, n.front.Address)
 		a.nodes = append(a.nodes, n)
@@ -95,7 +96,7 @@ const configuration = `
 issuer: %[1]s
 listen: {address: "%[2]s", trusted_proxies: [127.0.0.0/8]}
 manage: {address: "%[3]s"}
-store: {url: "%[4]s"}
+store: {url: "%[4]s", registry: {url: "%[7]s"}}
 sealing_key_file: %[5]s/sealing.key
 feed: {heartbeat: 100ms}
 log: {level: warn}
