@@ -15,7 +15,7 @@ VULN  := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 # make race RACE=./...
 RACE := . ./revocation ./jwk ./jwt ./client ./internal/tokens ./internal/feed ./internal/dpop ./internal/server
 
-.PHONY: build test race cover fuzz lint vuln bench check run packages
+.PHONY: build test race cover faults fuzz lint vuln bench check run packages
 .NOTPARALLEL:
 
 build:
@@ -34,6 +34,11 @@ race: packages
 cover: packages
 	JETON_TEST_ALL=1 go test -coverpkg=./... -coverprofile=cover.out ./...
 	go tool cover -func=cover.out | tail -n 1
+
+# What breaks when is decided by a seed, which the run prints: SEED=… repeats it.
+SEED ?= 0
+faults: packages
+	JETON_TEST_ALL=1 go test ./internal/faults -count=1 -v -timeout 30m -long 35s -seed $(SEED)
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)

@@ -41,6 +41,11 @@ const (
 	revokes     kind = "revoke"
 	introspects kind = "introspect"
 	consumes    kind = "consume"
+
+	// answers is no call: it is the moment in which a node has said that a grant has
+	// ended. Others may learn that it has before, from the database, but from then on
+	// this node refuses its tokens.
+	answers kind = "answer"
 )
 
 // answer is what was said. Of an unknown one nobody can say whether the call
@@ -91,6 +96,12 @@ func (h *history) tooVague() bool {
 	return h.unknowns >= 8
 }
 
+// endAnswered reports whether the answer says that the grant has ended, and so that
+// the node has waited until it knows.
+func (o op) endAnswered() bool {
+	return o.kind == revokes && o.answer == yes || o.kind == redeems && o.answer == no
+}
+
 func (o op) String() string {
 	back := "never"
 	if o.back != math.MaxInt64 {
@@ -101,9 +112,15 @@ func (o op) String() string {
 
 // holds holds a history against a specification.
 func (h *history) holds(m porcupine.Model) porcupine.CheckResult {
-	ops := make([]porcupine.Operation, len(h.ops))
-	for i, o := range h.ops {
-		ops[i] = porcupine.Operation{ClientId: i, Input: o, Output: o.answer, Call: int64(o.call), Return: int64(o.back)}
+	var ops []porcupine.Operation
+	add := func(o op) {
+		ops = append(ops, porcupine.Operation{ClientId: len(ops), Input: o, Output: o.answer, Call: int64(o.call), Return: int64(o.back)})
+	}
+	for _, o := range h.ops {
+		add(o)
+		if o.endAnswered() {
+			add(op{kind: answers, node: o.node, answer: yes, call: o.back, back: o.back})
+		}
 	}
 	return porcupine.CheckOperationsTimeout(m, ops, time.Minute)
 }

@@ -37,10 +37,10 @@ func stepLineage(s lineage, o op) (lineage, bool) {
 		return s.refresh(o)
 	case revokes:
 		s.ended = true
-		if o.answer == yes {
-			s.refusing |= 1 << o.node
-		}
 		return s, o.answer != no
+	case answers:
+		s.refusing |= 1 << o.node
+		return s, s.ended
 	case introspects:
 		return s, o.answer == unknown || o.answer == no && s.ended || o.answer == yes && (!s.ended || s.refusing&(1<<o.node) == 0)
 	default:
@@ -54,9 +54,6 @@ func (s lineage) redeem(o op) (lineage, bool) {
 		return s, o.answer == unknown || o.answer == yes && o.got == 0
 	}
 	s.ended = true
-	if o.answer == no {
-		s.refusing |= 1 << o.node
-	}
 	return s, o.answer != yes
 }
 
@@ -66,9 +63,6 @@ func (s lineage) refresh(o op) (lineage, bool) {
 		return s, o.answer != yes
 	case o.number <= s.generation-2:
 		s.ended = true
-		if o.answer == no {
-			s.refusing |= 1 << o.node
-		}
 		return s, o.answer != yes
 	case o.number == s.generation:
 		s.generation++
@@ -98,9 +92,13 @@ func countedModel(uses int) porcupine.Model {
 }
 
 func stepCounted(s counted, o op) (counted, bool) {
-	if o.kind == revokes {
+	switch o.kind {
+	case answers:
+		return s, true
+	case revokes:
 		s.revoked = true
 		return s, o.answer != no
+	default:
 	}
 	request := uint64(1) << o.number
 	switch {
@@ -163,6 +161,10 @@ func TestModels(t *testing.T) {
 		{"alive where its end was answered", grants, calls(redeem(yes), revoke(0, yes), active(0, yes)), porcupine.Illegal},
 		{"alive where its end was not heard of", grants, calls(redeem(yes), revoke(0, yes), active(1, yes), active(1, no)), porcupine.Ok},
 		{"alive where its end was answered second", grants, calls(redeem(yes), revoke(0, yes), revoke(1, yes), active(1, yes)), porcupine.Illegal},
+		{"alive before its end is answered", grants, &history{ops: []op{
+			{kind: redeems, answer: yes, back: 1}, {kind: revokes, answer: yes, call: 2, back: 9},
+			{kind: refreshes, answer: no, call: 3, back: 4}, {kind: introspects, answer: yes, call: 5, back: 6}, {kind: introspects, answer: no, call: 10, back: 11},
+		}}, porcupine.Ok},
 		{"dead without an end", grants, calls(redeem(yes), active(0, no)), porcupine.Illegal},
 
 		{"two of two", uses, calls(use(0, yes), use(0, yes), use(1, yes), use(2, usedUp), use(1, yes)), porcupine.Ok},
