@@ -190,13 +190,7 @@ func scanLife(r columns.Row) (authority.Grant, error) {
 
 // insertGrant stores a grant made in a session, which may be none.
 func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
-	n, err := t.exec(sqlInsertGrant, g.ID[:], g.Type, g.ClientID, columns.Blob(g.AccountID), columns.Blob(g.SessionID), columns.List(g.Scope),
-		columns.List(g.Audience), columns.Millis(g.AuthTime), g.ACR, columns.List(g.AMR), g.Nonce, g.HasRefresh, int64(g.Generation),
-		g.Salt[:], g.RefreshKey, string(g.Policy), columns.Millis(g.RotatedAt), columns.TimesText(g.Steps),
-		g.Replays, int64(g.ReplayGeneration), g.Stale,
-		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, columns.Millis(g.CreatedAt), columns.Millis(g.LastUsed),
-		columns.Millis(g.IdleUntil), columns.Millis(g.ExpiresAt), columns.EndMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
-		columns.Blob(madeIn), columns.SweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt))
+	n, err := t.exec(sqlInsertGrant, grantRow(g, madeIn)...)
 	if err != nil {
 		return err
 	}
@@ -204,6 +198,17 @@ func insertGrant(t *tx, g authority.Grant, madeIn secret.ID) error {
 		return fmt.Errorf("grant id: %w", authority.ErrConflict)
 	}
 	return nil
+}
+
+// grantRow is a grant's row, in the order of grantColumns and what sqlInsertGrant adds.
+func grantRow(g authority.Grant, madeIn secret.ID) []any {
+	return []any{g.ID[:], g.Type, g.ClientID, columns.Blob(g.AccountID), columns.Blob(g.SessionID), columns.List(g.Scope),
+		columns.List(g.Audience), columns.Millis(g.AuthTime), g.ACR, columns.List(g.AMR), g.Nonce, g.HasRefresh, int64(g.Generation),
+		g.Salt[:], g.RefreshKey, string(g.Policy), columns.Millis(g.RotatedAt), columns.TimesText(g.Steps),
+		g.Replays, int64(g.ReplayGeneration), g.Stale,
+		g.First.Network, g.First.UserAgent, g.Last.Network, g.Last.UserAgent, columns.Millis(g.CreatedAt), columns.Millis(g.LastUsed),
+		columns.Millis(g.IdleUntil), columns.Millis(g.ExpiresAt), columns.EndMillis(g.EndedAt), g.EndReason, g.KeyThumbprint, g.EndCode,
+		columns.Blob(madeIn), columns.SweepAt(g.EndedAt, g.IdleUntil, g.ExpiresAt)}
 }
 
 func scanGrant(r columns.Row) (authority.Grant, error) {
