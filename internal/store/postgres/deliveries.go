@@ -53,7 +53,10 @@ WHERE id = $1 AND state <> 'delivered' RETURNING id`
 	sqlDeliveries         = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id < $1 AND ($3::text IS NULL OR channel = $3) AND ($4::text IS NULL OR state = $4) ORDER BY id DESC LIMIT $2`
 	sqlDeliveriesFailed   = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id < $1 AND ($3::text IS NULL OR channel = $3) AND state = 'failed' ORDER BY id DESC LIMIT $2`
 	sqlDeliveriesOfTarget = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE channel = $3 AND target = $4 AND id < $1 AND ($5::text IS NULL OR state = $5) ORDER BY id DESC LIMIT $2`
-	sqlDeliveryStats      = `SELECT count(*), (SELECT id FROM deliveries WHERE done_at IS NULL ORDER BY id LIMIT 1) FROM deliveries WHERE done_at IS NULL`
+	// The oldest is found among those that wait: by the order of the ids themselves
+	// all that are done would be looked at before it.
+	sqlDeliveryStats = `
+SELECT count(*), (SELECT id FROM deliveries WHERE done_at IS NULL ORDER BY id || ''::bytea LIMIT 1) FROM deliveries WHERE done_at IS NULL`
 
 	sqlSweepDeliveries = `
 DELETE FROM deliveries WHERE id IN (

@@ -64,7 +64,7 @@ func (l *lived) hoursOfTokens() map[time.Time]bool {
 
 // refresh refreshes grants in turn, which are in no order, n of them or for a time.
 func (l *lived) refresh(n int, during time.Duration) (done int) {
-	first := rand.N(len(l.ids)) //nolint:gosec // any
+	first := rand.N(len(l.ids))
 	generations := make([]uint32, len(l.ids))
 	if n == 0 {
 		n = len(l.ids)
@@ -89,7 +89,7 @@ func (l *lived) refresh(n int, during time.Duration) (done int) {
 // issue issues tokens of any grants.
 func (l *lived) issue(n int, during time.Duration) (done int) {
 	return l.many(n, during, func(int) error {
-		id := l.ids[rand.N(len(l.ids))] //nolint:gosec // any
+		id := l.ids[rand.N(len(l.ids))]
 		return l.store.Issue(l.Context(), authority.Issue{Token: l.token(id), Now: l.now})
 	})
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -17,10 +16,14 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 )
 
-var scale = struct{ grants, hourly, hours *int }{
+var scale = struct {
+	grants, hourly, hours *int
+	filled                *string
+}{
 	flag.Int("grants", 200_000, "live grants of BenchmarkScale"),
 	flag.Int("hourly", 600, "grants that BenchmarkScale makes, ends and refreshes in each hour, and half as many tokens beside"),
 	flag.Int("hours", 24, "hours that BenchmarkScale simulates"),
+	flag.String("filled", "", "`URL` of a database that BenchmarkScale has filled before, with as many -grants and -hourly"),
 }
 
 // BenchmarkScale fills a database with live grants and lives through some days
@@ -30,15 +33,20 @@ var scale = struct{ grants, hourly, hours *int }{
 // those of a server with -grants=10000000 -hours=720 -timeout=2h; it needs 1 kB of disk
 // for each grant.
 func BenchmarkScale(b *testing.B) {
-	server, err := pgtest.Start("fsync=on", "shared_buffers=4GB", "max_wal_size=4GB", "maintenance_work_mem=512MB", "checkpoint_timeout=15min",
+	server, err := pgtest.Start("fsync=on", "shared_buffers=4GB", "max_wal_size=2GB", "maintenance_work_mem=512MB", "checkpoint_timeout=15min",
 		"autovacuum_naptime=1s") // a simulated day is over in seconds
 	if err != nil {
 		b.Skip(err)
 	}
 	b.Cleanup(server.Stop)
-	full := &lived{B: b, now: time.Now().UTC().Truncate(time.Hour)}
-	full.open(server.Database(b))
-	full.fill(*scale.grants)
+	full := &lived{B: b, now: time.Now().UTC().Truncate(time.Hour), life: time.Duration(*scale.grants / *scale.hourly) * time.Hour}
+	if *scale.filled != "" {
+		full.open(*scale.filled)
+	} else {
+		full.open(server.Database(b))
+		full.fill(*scale.grants)
+	}
+	full.pick(*scale.grants)
 	full.say("filled")
 	before := full.now
 	for hour := range *scale.hours {
@@ -48,9 +56,10 @@ func BenchmarkScale(b *testing.B) {
 		}
 	}
 	full.say(fmt.Sprintf("after %.0f h", full.now.Sub(before).Hours()))
-	empty := &lived{B: b, now: full.now}
+	empty := &lived{B: b, now: full.now, life: full.life}
 	empty.open(server.Database(b))
 	empty.fill(2000)
+	empty.pick(2000)
 	compare(b, full, empty)
 }
 
@@ -92,7 +101,7 @@ func (l *lived) open(url string) {
 func (l *lived) grant() authority.Grant {
 	context := authority.Context{Network: "203.0.113.0/24", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 	return authority.Grant{
-		ID: secret.NewID(l.now), Type: "authorization_code", ClientID: fmt.Sprint("app-", rand.N(50)), AccountID: secret.NewID(l.now), //nolint:gosec // test data
+		ID: secret.NewID(l.now), Type: "authorization_code", ClientID: fmt.Sprint("app-", rand.N(50)), AccountID: secret.NewID(l.now),
 		SessionID: secret.NewID(l.now), Scope: []string{"openid", "profile", "read"}, Audience: []string{"https://api.example.com"},
 		AMR: []string{"pwd"}, HasRefresh: true, RefreshKey: secret.NewID(l.now).String(), First: context, Last: context,
 		AuthTime: l.now, CreatedAt: l.now, LastUsed: l.now, IdleUntil: l.now.Add(l.life), ExpiresAt: l.now.Add(l.life),
@@ -120,12 +129,10 @@ SELECT substring(id FOR 6) || substring(decode(md5(id || n::text::bytea), 'hex')
   end_code, substring(made_in FOR 6) || substring(decode(md5(made_in || n::text::bytea), 'hex') FOR 10), ends + 86400000
 FROM (SELECT g.*, n, $3 + ((row_number() OVER () - 1) * $2::float8)::bigint AS ends FROM generate_series(1, $1::bigint) n, grants g) AS many`
 
-// fill makes the grants, without their indexes, and then those. It picks those
-// that are refreshed at random.
+// fill makes grants that end one after the other until life is over, without their
+// indexes, and then those.
 func (l *lived) fill(n int) {
-	ctx := context.WithoutCancel(l.Context())
-	between := float64(time.Hour.Milliseconds()) / float64(*scale.hourly)
-	l.life = time.Duration(float64(n)*between) * time.Millisecond
+	ctx := l.Context()
 	const seeds = 1000
 	conn, err := l.store.pool.Acquire(ctx)
 	l.must(err)
@@ -140,17 +147,21 @@ func (l *lived) fill(n int) {
 	exec(`DO $$ DECLARE i text; BEGIN FOR i IN SELECT indexname FROM pg_indexes WHERE tablename = 'grants' AND indexname <> 'grants_pkey'
 	      LOOP EXECUTE 'DROP INDEX ' || i; END LOOP; END $$`)
 	exec(`ALTER TABLE grants DROP CONSTRAINT grants_pkey`)
-	exec(sqlMultiply, n/seeds, between, l.now.UnixMilli())
+	exec(sqlMultiply, n/seeds, float64(l.life.Milliseconds())/float64(n), l.now.UnixMilli())
 	exec(`ALTER TABLE grants ADD PRIMARY KEY (id)`)
 	exec(`DO $$ DECLARE i text; BEGIN FOR i IN SELECT indexdef FROM dropped LOOP EXECUTE i; END LOOP; END $$`)
 	exec(`VACUUM (ANALYZE) grants`)
-	rows, err := conn.Query(ctx, `SELECT id FROM grants TABLESAMPLE BERNOULLI($1) WHERE expires_at > $2`,
+}
+
+// pick picks grants that are refreshed, at random.
+func (l *lived) pick(n int) {
+	rows, err := l.store.pool.Query(l.Context(), `SELECT id FROM grants TABLESAMPLE BERNOULLI($1) WHERE expires_at > $2`,
 		min(100, 100*200_000/float64(n)), l.now.Add(time.Duration(*scale.hours+1)*time.Hour).UnixMilli())
 	l.must(err)
 	l.ids, err = collect(rows, scanID)
 	l.must(err)
 	if len(l.ids) == 0 {
-		l.Fatal("all grants would be over before the end: more -grants or less -hourly")
+		l.Fatal("all grants would be over before the end: more -grants, or fewer -hourly")
 	}
 	rand.Shuffle(len(l.ids), func(i, j int) { l.ids[i], l.ids[j] = l.ids[j], l.ids[i] })
 }
