@@ -79,3 +79,11 @@ func TestStore_Faults(t *testing.T) {
 		return openAt(t, u.String()), way
 	})
 }
+
+// Two nodes whose clocks differ.
+func TestStore_Skew(t *testing.T) {
+	storetest.Skew(t, func(t *testing.T) (a, b authority.Store) {
+		url := migrated(t)
+		return openAt(t, url), openAt(t, url)
+	})
+}
