@@ -15,7 +15,7 @@ VULN  := $(TOOLS)/govulncheck@$(GOVULNCHECK)/govulncheck
 # make race RACE=./...
 RACE := . ./revocation ./jwk ./jwt ./client ./internal/tokens ./internal/feed ./internal/dpop ./internal/server
 
-.PHONY: build test race cover faults fuzz lint vuln bench check run packages
+.PHONY: build test race cover faults fuzz lint vuln bench check run packages side-by-side
 .NOTPARALLEL:
 
 build:
@@ -60,7 +60,11 @@ bench:
 	go run ./internal/bench
 	go test -run '^$$' -bench . -benchmem . ./jwt ./revocation ./internal/seen ./internal/store/sqlite
 
-check: lint test race
+# The last tag's binary and this one on one database; nothing before the first tag.
+side-by-side: packages
+	@scripts/side-by-side
+
+check: lint test race side-by-side
 
 run:
 	go run ./cmd/jeton dev

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type node struct {
 	http           *http.Client
 	log            string
 
+	binary  string              // "": built from this tree
 	as      *syscall.Credential // nil: as the test
 	process *exec.Cmd
 	ended   chan struct{}
@@ -51,6 +53,7 @@ type node struct {
 type plan struct {
 	issuer string
 	stores []string                                 // of each node
+	first  string                                   // binary of the first node
 	port   func(number int) (public, manage string) // addresses; nil: free ones
 	notice time.Duration                            // of a stop
 	redis  string                                   // of the registry; none: in the store
@@ -78,7 +81,14 @@ func (p plan) start(t testing.TB) *authority {
 		if p.port != nil {
 			n.public, n.manage = p.port(i)
 		}
-		must(t, os.WriteFile(n.config, fmt.Appendf(nil, configuration, a.issuer, n.public, n.manage, store, dir, p.notice, p.redis), 0o600))
+		text := fmt.Sprintf(configuration, a.issuer, n.public, n.manage, store, dir, p.notice, p.redis)
+		for _, unset := range []string{"shutdown: {notice: 0s}\n", `, registry: {url: ""}`} {
+			text = strings.Replace(text, unset, "", 1) // an earlier program may not know it by name
+		}
+		must(t, os.WriteFile(n.config, []byte(text), 0o600))
+		if i == 0 {
+			n.binary = p.first
+		}
 		n.front = faultproxy.New(t, n.public)
 		n.http = caller(t, n.front.Address)
 		a.nodes = append(a.nodes, n)
@@ -152,8 +162,12 @@ func free(t testing.TB) string {
 // start starts the process. It may be started again after it ended.
 func (n *node) start() {
 	n.t.Helper()
-	binary, err := built()
-	must(n.t, err)
+	binary := n.binary
+	if binary == "" {
+		var err error
+		binary, err = built()
+		must(n.t, err)
+	}
 	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(n.t, err)
 	defer func() { _ = log.Close() }()
