@@ -2,10 +2,13 @@ package server_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jetonhq/jeton"
+	"github.com/jetonhq/jeton/client"
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/pgtest"
@@ -103,7 +106,9 @@ func TestRegistry_Down(t *testing.T) {
 	if a := w.get(w.manage + "/readyz"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "registry") {
 		t.Errorf("/readyz: %d %s", a.status, a.body)
 	}
+	w.code("web")
 	// A revocation needs no registry, unless it is of one access token alone.
+	w.post("/revoke", "web", "token", unseen.text("access_token")).refused(http.StatusServiceUnavailable, "temporarily_unavailable")
 	w.post("/revoke", "web", "token", unseen.text("refresh_token")).ok()
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("all that took %v: callers wait for a Redis that is not there", took)
@@ -172,4 +177,47 @@ func TestRegistry_TwoNodes(t *testing.T) {
 	eventually(t, "a guard of B refuses what ended", 5*time.Second, func() bool { return refusal(t, g, second.text("access_token")) != "" })
 	w.at(a)
 	w.refresh("web", second.text("refresh_token")).refused(http.StatusBadRequest, "invalid_grant")
+}
+
+// TestRegistry_FlushedUnderAProgram: a program with the library does not notice.
+func TestRegistry_FlushedUnderAProgram(t *testing.T) {
+	redis := redistest.Start(t)
+	w := newWorld(t, onRedis(redis.URL()))
+	store := client.NewMemoryStore(client.SignIn{RefreshToken: client.NewSecret(w.signedIn("spa").text("refresh_token"))})
+	tokens, err := client.Refresh(client.Config{Issuer: w.issuer, ID: "spa", Store: store})
+	must(t, err)
+	var reports []string
+	for _, g := range w.fleet(2) {
+		api := httptest.NewServer(g.Require(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), jeton.Scope("read")))
+		t.Cleanup(api.Close)
+		reports = append(reports, api.URL)
+	}
+	program := &http.Client{Transport: &client.Transport{Source: tokens, Origins: reports}}
+	read := func(url string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		must(t, err)
+		resp, err := program.Do(r)
+		must(t, err)
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	held := func() string {
+		in, err := store.Load(t.Context())
+		must(t, err)
+		w.remember("access token", in.Token.AccessToken.Reveal())
+		return in.Token.AccessToken.Reveal()
+	}
+	if status := read(reports[0]); status != http.StatusOK {
+		t.Fatalf("the program gets %d", status)
+	}
+	before := held()
+	redis.Do("FLUSHALL")
+	// The second API has not seen the token, and nobody knows it any more.
+	if status := read(reports[1]); status != http.StatusOK {
+		t.Errorf("after the loss the program gets %d", status)
+	}
+	if held() == before {
+		t.Error("the program has no new token: the test has no power")
+	}
+	w.wantEvents(authority.EventForgedToken, 0)
 }

@@ -173,7 +173,7 @@ func TestEvicting(t *testing.T) {
 // TestCredentials: a password, an ACL user who may ask for no settings, and URLs.
 func TestCredentials(t *testing.T) {
 	server := redistest.Start(t)
-	server.Do("ACL", "SETUSER", "jeton", "on", ">s3cret/@:", "~own:*", "+@all", "-config", "-@dangerous", "+info")
+	server.Do("ACL", "SETUSER", "jeton", "on", ">s3cret/@:", "~own:*", "+@all", "-config", "-@dangerous", "+info", "+role")
 	at := strings.TrimPrefix(server.URL(), "redis://")
 	s := open(t, redis.Config{URL: "redis://jeton@" + at, Password: secret.New("s3cret/@:"), Prefix: "own:"})
 	must(t, s.Ready(t.Context(), time.Now()))
