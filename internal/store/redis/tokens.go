@@ -49,6 +49,8 @@ func decodeRow(id secret.ID, row string) (authority.Token, error) {
 	return v, nil
 }
 
+var errTaken = fmt.Errorf("registry: token id: %w", authority.ErrConflict)
+
 // write stores the rows, or none of them. ErrConflict: the id of one is taken.
 func (s *Store) write(ctx context.Context, now time.Time, tokens ...authority.Token) error {
 	taken := false
@@ -72,7 +74,7 @@ func (s *Store) write(ctx context.Context, now time.Time, tokens ...authority.To
 		return failed
 	})
 	if err == nil && taken {
-		err = fmt.Errorf("registry: token id: %w", authority.ErrConflict)
+		err = errTaken
 	}
 	if err != nil && len(written) > 0 {
 		s.remove(ctx, written...)
@@ -157,6 +159,24 @@ func (s *Store) register(ctx context.Context, now time.Time, commit func() error
 	return nil
 }
 
+// registerOnce is register for a call that the records let happen once. A row that
+// is there already, and is the same, was written by the same call before, whose
+// answer was lost: what became of it, the records say.
+func (s *Store) registerOnce(ctx context.Context, now time.Time, commit func() error, v authority.Token) error {
+	err := s.register(ctx, now, commit, v)
+	if !errors.Is(err, errTaken) {
+		return err
+	}
+	here, readErr := s.rows(ctx, []secret.ID{v.ID})
+	if readErr != nil {
+		return readErr
+	}
+	if len(here) == 1 && encodeRow(here[0]) == encodeRow(v) {
+		return commit()
+	}
+	return err
+}
+
 // Issue implements authority.GrantStore. When the records have nothing to write,
 // they are only asked, after the row was written, whether the grant lives: so that
 // it does not after a Revoke that had answered before.
@@ -176,7 +196,7 @@ func (s *Store) Redeem(ctx context.Context, r authority.Redemption) error {
 		return commit()
 	}
 	r.Token.GrantID, r.Token.Elsewhere = r.Grant.ID, true
-	return s.register(ctx, r.Now, commit, r.Token)
+	return s.registerOnce(ctx, r.Now, commit, r.Token)
 }
 
 // Rotate implements authority.GrantStore.
@@ -186,7 +206,7 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 		return commit()
 	}
 	r.Token.GrantID, r.Token.Elsewhere = r.Grant, true
-	return s.register(ctx, r.Now, commit, r.Token)
+	return s.registerOnce(ctx, r.Now, commit, r.Token)
 }
 
 // IssueBatch implements authority.MintStore.
