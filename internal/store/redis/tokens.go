@@ -206,7 +206,7 @@ func (s *Store) Rotate(ctx context.Context, r authority.Rotation) error {
 		return commit()
 	}
 	r.Token.GrantID, r.Token.Elsewhere = r.Grant, true
-	return s.registerOnce(ctx, r.Now, commit, r.Token)
+	return s.register(ctx, r.Now, commit, r.Token)
 }
 
 // IssueBatch implements authority.MintStore.
