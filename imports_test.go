@@ -21,7 +21,7 @@ const modulePath = "github.com/jetonhq/jeton"
 // layers runs from the bottom up: a package imports only from lines above its own.
 // Do not move a package to make a build pass: move the code.
 var layers = []string{
-	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/faultproxy internal/dpop internal/answered internal/spread",
+	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/faultproxy internal/dpop internal/answered internal/spread internal/traces",
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd jwk/wycheproof internal/browsertest internal/smtptest internal/coordtest internal/pgtest internal/redistest",
 	". client internal/keys internal/seal internal/accounts internal/policies internal/upkeep",
 	"bff jetonprom internal/publish internal/notify internal/notme internal/tokens internal/clients internal/feed",

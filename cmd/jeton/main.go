@@ -4,17 +4,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/jetonhq/jeton/internal/agent"
 	"github.com/jetonhq/jeton/internal/bffserver"
 	"github.com/jetonhq/jeton/internal/cli"
 	"github.com/jetonhq/jeton/internal/config"
 	"github.com/jetonhq/jeton/internal/server"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 func main() {
@@ -39,7 +42,15 @@ func dev(ctx context.Context, o cli.DevOptions) error {
 }
 
 func serve(ctx context.Context, c config.Config) error {
-	return server.Run(ctx, c, server.Options{Logger: logger(os.Stderr, c.Log)})
+	log := logger(os.Stderr, c.Log)
+	spans, err := traces.Open(ctx, os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	err = server.Run(ctx, c, server.Options{Logger: log, Traces: spans})
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, spans.Close(last))
 }
 
 func check(ctx context.Context, c agent.Config, log config.Log) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/throttle"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 // cost is what one password hash costs.
@@ -132,6 +133,8 @@ func (k *hasher) run(ctx context.Context, password string, h phc) ([]byte, error
 		}
 	}
 	defer func() { <-k.slots }()
+	_, span := traces.Begin(ctx, "password", "argon2id")
+	defer span.End(nil)
 	return k.derive(password, h), nil
 }
 

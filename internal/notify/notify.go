@@ -10,6 +10,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 // Store is what carrying events out needs of the database.
@@ -25,6 +26,7 @@ type Config struct {
 	Channels []Channel
 	Now      func() time.Time
 	Logger   *slog.Logger
+	Traces   *traces.Provider // of deliveries; nil: nobody looks at them
 
 	// Timeout of one attempt; default 10 s. A claim is held for three times as long.
 	Timeout time.Duration

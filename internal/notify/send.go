@@ -115,7 +115,9 @@ func (s *Service) attempt(ctx context.Context, d authority.Delivery) {
 		s.finish(ctx, d, Permanent(errors.New("not sent in time")))
 		return
 	}
-	err := s.sendOnce(ctx, d)
+	within, span := s.cfg.Traces.Work(ctx, "deliver", d.Channel)
+	err := s.sendOnce(within, d)
+	span.End(err)
 	switch {
 	case err == nil || isPermanent(err):
 		s.circuits.close(d.Lane)

@@ -46,6 +46,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ctx := context.WithValue(r.Context(), requestIDKey{}, secret.NewID(start).String())
+		ctx, span := s.traces.Request(ctx, r)
 		r = r.WithContext(ctx)
 		rec := &answered.Writer{ResponseWriter: w}
 		if r.TLS != nil { // RFC 6797 section 7.2: never over plain http
@@ -71,6 +72,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 				rec.Status = silent(ctx)
 			}
 			s.metrics.request(r, rec.Status, took)
+			span.Answered(r.Method, route(r), rec.Status)
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.Status),
 				slog.Int64("bytes", rec.Bytes), slog.Duration("took", took), slog.String("from", s.address(r).String()))

@@ -29,6 +29,7 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/server"
 	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/internal/traces"
 	"github.com/jetonhq/jeton/oauth"
 )
 
@@ -103,6 +104,8 @@ type options struct {
 	path string // of the issuer
 	edit func(*config.Config)
 	runs bool // the clock runs
+	// traces of requests, for a collector of the test.
+	traces *traces.Provider
 }
 
 // world is the real server on the real store, with people and clients in it.
@@ -122,6 +125,7 @@ type world struct {
 
 	config         config.Config
 	logger         *slog.Logger
+	traces         *traces.Provider
 	public, within atomic.Pointer[http.Handler] // of the two listeners
 
 	mu      sync.Mutex
@@ -134,7 +138,7 @@ func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{
 		t: t, clock: &clock{now: time.Now().Truncate(time.Second)}, log: &lockedBuffer{},
-		secrets: make(map[string]string), keys: make(map[string]string),
+		secrets: make(map[string]string), keys: make(map[string]string), traces: o.traces,
 	}
 	if o.runs {
 		w.clock.now, w.clock.started = time.Now(), time.Now()
@@ -185,7 +189,7 @@ func newWorld(t testing.TB, o options) *world {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.server, err = server.Open(context.Background(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now})
+	w.server, err = server.Open(context.Background(), w.config, server.Options{Logger: w.logger, Now: w.clock.Now, Traces: w.traces})
 	must(w.t, err)
 	w.parts = w.server.Parts()
 	public, within := w.server.Handler(), w.server.ManageHandler()

@@ -62,15 +62,19 @@ func newMetrics() *metrics {
 	return m
 }
 
-// request counts one answer. The route is the pattern that matched, so that
-// the number of series stays small whatever paths are asked for.
+// request counts one answer.
 func (m *metrics) request(r *http.Request, status int, took time.Duration) {
-	route := r.Pattern
-	if route == "" {
-		route = "none"
+	m.requests.WithLabelValues(route(r), strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route(r)).Observe(took.Seconds())
+}
+
+// route is the pattern that matched, so that there are few whatever paths are asked
+// for.
+func route(r *http.Request) string {
+	if r.Pattern == "" {
+		return "none"
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(route).Observe(took.Seconds())
+	return r.Pattern
 }
 
 func (m *metrics) commit(ops int, took time.Duration) {

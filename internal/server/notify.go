@@ -26,7 +26,7 @@ func (s *Server) openNotify() error {
 	}
 	s.notify, err = notify.New(notify.Config{
 		Store: s.store, Sealer: sealer, Now: s.now, Logger: s.log, Channels: channels,
-		Timeout: s.cfg.Notify.Timeout, GiveUp: s.cfg.Notify.GiveUp, Keep: s.cfg.Notify.Keep, Observe: s.metrics.delivery,
+		Timeout: s.cfg.Notify.Timeout, GiveUp: s.cfg.Notify.GiveUp, Keep: s.cfg.Notify.Keep, Observe: s.metrics.delivery, Traces: s.traces,
 	})
 	return err
 }

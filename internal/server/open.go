@@ -31,6 +31,7 @@ import (
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/tokens"
+	"github.com/jetonhq/jeton/internal/traces"
 	"github.com/jetonhq/jeton/internal/upkeep"
 	"github.com/jetonhq/jeton/internal/web"
 	"github.com/jetonhq/jeton/jwk"
@@ -45,6 +46,7 @@ const maxAccessLifetime = time.Hour
 type Options struct {
 	Logger *slog.Logger
 	Now    func() time.Time // default time.Now
+	Traces *traces.Provider // nil: nobody looks at traces. Who has opened it closes it
 }
 
 // Server is one node of the authority.
@@ -68,6 +70,7 @@ type Server struct {
 	notify   *notify.Service
 	mail     *mail.Channel // nil: there is no mail server
 	metrics  *metrics
+	traces   *traces.Provider
 	upkeep   *upkeep.Keeper
 	probes   probes
 
@@ -89,7 +92,7 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: opts.Logger, now: opts.Now, metrics: newMetrics(), node: nodeName(), stopping: make(chan struct{})}
+	s := &Server{cfg: cfg, log: opts.Logger, now: opts.Now, metrics: newMetrics(), traces: opts.Traces, node: nodeName(), stopping: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/head"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 const (
@@ -71,7 +72,9 @@ type group[T any] struct {
 // do returns once the call is durable, or refused. A context that is done before
 // the call is begun means that it never happens; after that the context no longer
 // matters and the answer is the true one.
-func (g *group[T]) do(ctx context.Context, arg T) error {
+func (g *group[T]) do(ctx context.Context, arg T) (err error) {
+	ctx, span := traces.Begin(ctx, "store", g.what)
+	defer func() { span.End(err) }()
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", g.what, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jetonhq/jeton/internal/secret"
 	"github.com/jetonhq/jeton/internal/store/columns"
 	"github.com/jetonhq/jeton/internal/store/head"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 const (
@@ -108,9 +109,11 @@ func unlock(ctx context.Context, conn *pgxpool.Conn, lock int64) error {
 }
 
 // repeat makes attempts, each on a connection of its own.
-func (s *Store) repeat(ctx context.Context, what string, attempt func(*pgxpool.Conn) error) error {
+func (s *Store) repeat(ctx context.Context, what string, attempt func(*pgxpool.Conn) error) (err error) {
+	ctx, span := traces.Begin(ctx, "store", what)
+	defer func() { span.End(err) }()
 	for n := 0; ; n++ {
-		err := s.connected(ctx, attempt)
+		err = s.connected(ctx, attempt)
 		if !again(err) || n == attempts {
 			if again(err) {
 				err = fmt.Errorf("%w: %w", authority.ErrBusy, err)
@@ -277,8 +280,10 @@ func manyOf[T any](t *tx, scan func(columns.Row) (T, error), text string, args .
 
 // one reads a single row, or returns ErrNotFound. Errors say what was read.
 func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
+	ctx, span := traces.Begin(ctx, "store", what)
 	v, err := scan(s.pool.QueryRow(ctx, text, args...))
-	if err = found(err); err != nil {
+	err = found(err)
+	if span.End(err); err != nil {
 		var none T
 		return none, fmt.Errorf("%s: %w", what, s.acquired(err))
 	}
@@ -286,7 +291,9 @@ func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Ro
 }
 
 // many reads all rows of an answer that the text limits.
-func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
+func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (_ []T, err error) {
+	ctx, span := traces.Begin(ctx, "store", what)
+	defer func() { span.End(err) }()
 	rows, err := s.pool.Query(ctx, text, args...)
 	if err == nil {
 		var all []T

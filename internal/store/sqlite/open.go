@@ -27,6 +27,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/head"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 // DefaultMaxQueue is how many writes may wait if Config says nothing.
@@ -264,7 +265,9 @@ func (s *Store) write(ctx context.Context, what string, run func(*tx) error) err
 	if s.writer == nil {
 		return fmt.Errorf("%s: %w", what, errReadOnly)
 	}
-	if err := s.writer.do(ctx, run); err != nil {
+	ctx, span := traces.Begin(ctx, "store", what)
+	err := s.writer.do(ctx, run)
+	if span.End(err); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/store/columns"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 // stmt returns the prepared statement for a text. database/sql prepares it once
@@ -28,7 +29,9 @@ func (s *Store) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 }
 
 // one reads a single row, or returns ErrNotFound. Errors say what was read.
-func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (T, error) {
+func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (_ T, err error) {
+	ctx, span := traces.Begin(ctx, "store", what)
+	defer func() { span.End(err) }()
 	var none T
 	stmt, err := s.stmt(ctx, text)
 	if err != nil {
@@ -45,7 +48,9 @@ func one[T any](ctx context.Context, s *Store, what string, scan func(columns.Ro
 }
 
 // many reads all rows of an answer that the text limits.
-func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) ([]T, error) {
+func many[T any](ctx context.Context, s *Store, what string, scan func(columns.Row) (T, error), text string, args ...any) (_ []T, err error) {
+	ctx, span := traces.Begin(ctx, "store", what)
+	defer func() { span.End(err) }()
 	stmt, err := s.stmt(ctx, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
