@@ -75,7 +75,7 @@ func TestMove_UpAndDown(t *testing.T) {
 		w.refresh("web", ended.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidGrant)
 		again := w.refresh("web", token.text("refresh_token")).ok()
 		w.refreshWith("spa", bound.text("refresh_token"), p.token()).ok()
-		w.refreshWith("spa", bound.text("refresh_token")).refused(http.StatusBadRequest, oauth.InvalidGrant)
+		w.refreshWith("spa", bound.text("refresh_token")).refused(http.StatusBadRequest, "invalid_dpop_proof")
 		w.redeem("web", unused).ok()
 		w.redeem("web", unused).refused(http.StatusBadRequest, oauth.InvalidGrant)
 		if !known() {
