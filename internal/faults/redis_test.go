@@ -39,6 +39,6 @@ func TestRedis(t *testing.T) {
 		l.progress("refresh yes", 10)
 		way.Heal()
 	}
-	l.wantNothingLost()
 	l.wantPower(map[string]int{"refresh yes": 40, "histories": 5, "histories of uses": 2, "honest": 10})
+	l.wantNothingLost()
 }

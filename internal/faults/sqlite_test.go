@@ -29,6 +29,6 @@ func TestSQLite_Killed(t *testing.T) {
 		}
 		l.progress("refresh yes", 5+r.IntN(30))
 	}
-	l.wantNothingLost()
 	l.wantPower(map[string]int{"refresh yes": 100, "refresh unknown": 1, "histories": 10, "histories of uses": 2, "consume yes": 10, "honest": 10})
+	l.wantNothingLost()
 }
