@@ -147,7 +147,7 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	var bare bareInfo
-	barePID, stopBare, err := child(ctx, &bare, "-role", "bare")
+	_, stopBare, err := child(ctx, &bare, "-role", "bare")
 	if err != nil {
 		return err
 	}
@@ -160,10 +160,11 @@ func measure(ctx context.Context, o options) error {
 	defer stopAuthority()
 
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "what\tcallers\trequests/s\tx bare\tp50 ms\tp99 ms\tserver CPU us\tdatabase CPU us\terrors\t")
+	fmt.Fprintln(out, "what\tcallers\trequests/s\tbare\tx bare\tp50 ms\tp99 ms\tserver CPU us\tdatabase CPU us\terrors\t")
 	for _, n := range counts {
-		c := cells{o, n, auth, authPID, out, 0}
-		if err := c.all(ctx, bare.Addr, barePID); err != nil {
+		c := cells{o, n, bare, auth, authPID, out}
+		c.print("bare POST", c.bare(ctx), 0)
+		if err := c.all(ctx); err != nil {
 			return err
 		}
 	}
@@ -189,15 +190,18 @@ func measure(ctx context.Context, o options) error {
 // cells measures with one number of callers.
 type cells struct {
 	options
-	n    int
-	auth authorityInfo
-	pid  int // of the authority
-	out  *tabwriter.Writer
-	base float64 // requests/s of the bare handler
+	n     int
+	floor bareInfo
+	auth  authorityInfo
+	pid   int // of the authority
+	out   *tabwriter.Writer
 }
 
-func (c *cells) all(ctx context.Context, bare string, barePID int) error {
-	c.base = c.print("bare POST", run(ctx, load{addr: bare, pid: barePID, callers: c.n, time: c.cell, next: fixed(post(bare, "/", "", formOf180))}))
+func (c *cells) bare(ctx context.Context) result {
+	return run(ctx, load{addr: c.floor.Addr, pid: c.floor.PID, callers: c.n, time: c.cell, next: fixed(post(c.floor.Addr, "/", "", formOf180))})
+}
+
+func (c *cells) all(ctx context.Context) error {
 	if c.wanted("issue") || c.wanted("half") {
 		issue := fixed(post(c.auth.Addr, "/token", c.auth.MachineBasic, "grant_type=client_credentials&scope=read"))
 		rate := c.measure(ctx, "client_credentials", issue, c.cell, 0)
@@ -228,20 +232,25 @@ func (c *cells) all(ctx context.Context, bare string, barePID int) error {
 // unseenTokens are enough for a few seconds.
 const unseenTokens = 12_000
 
-// measure is one measurement of the authority, and a row of the table.
+// measure is one measurement of the authority, and a row of the table. It is
+// compared with the bare handler just before and just after it: on a machine that
+// does other things as well, a minute ago is another machine.
 func (c *cells) measure(ctx context.Context, name string, next func(int) exchange, took time.Duration, pace float64) (rate float64) {
-	return c.print(name, run(ctx, load{addr: c.auth.Addr, pid: c.pid, dbPID: c.dbPID, callers: c.n, time: took, pace: pace, next: next}))
+	before := c.bare(ctx)
+	r := run(ctx, load{addr: c.auth.Addr, pid: c.pid, dbPID: c.dbPID, callers: c.n, time: took, pace: pace, next: next})
+	c.print(name, r, (before.rate+c.bare(ctx).rate)/2)
+	return r.rate
 }
 
-func (c *cells) print(name string, r result) (rate float64) {
+// print adds a row; base is the rate of the bare handler, 0 for its own row.
+func (c *cells) print(name string, r result, base float64) {
 	ratio := "1.00"
-	if c.base > 0 {
-		ratio = fmt.Sprintf("%.2f", r.rate/c.base)
+	if base > 0 {
+		ratio = fmt.Sprintf("%.2f", r.rate/base)
 	}
 	us := func(d time.Duration) float64 { return d.Seconds() * 1e6 }
-	fmt.Fprintf(c.out, "%s\t%d\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t\n", name, c.n, r.rate, ratio,
+	fmt.Fprintf(c.out, "%s\t%d\t%.0f\t%.0f\t%s\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t\n", name, c.n, r.rate, base, ratio,
 		us(r.took.P50)/1000, us(r.took.P99)/1000, us(r.cpu), us(r.dbCPU), r.errors)
-	return r.rate
 }
 
 // formOf180 is a form of about 180 bytes, as token requests are.
@@ -272,8 +281,11 @@ func serveBare(ctx context.Context) error {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		_, _ = w.Write(body)
-	}), func(addr string) any { return bareInfo{addr} })
+	}), func(addr string) any { return bareInfo{addr, os.Getpid()} })
 }
 
 // bareInfo is what the bare server says of itself.
-type bareInfo struct{ Addr string }
+type bareInfo struct {
+	Addr string
+	PID  int
+}
