@@ -76,7 +76,7 @@ func (l *lived) refresh(n int, during time.Duration) (done int) {
 	done = l.many(n, during, func(i int) error {
 		id := l.ids[(first+i)%len(l.ids)]
 		return l.store.Rotate(l.Context(), authority.Rotation{
-			Grant: id, From: generations[i], RefreshKey: "AZrQ8m3vd8CPp2vX8q5L6g", Token: l.token(id), Now: l.now, IdleUntil: l.now.Add(l.life),
+			Grant: id, From: generations[i], RefreshKey: refreshKey, Token: l.token(id), Now: l.now, IdleUntil: l.now.Add(l.life),
 			Last: authority.Context{Network: "203.0.113.0/24", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
 		})
 	})
@@ -125,15 +125,15 @@ func (l *lived) many(n int, during time.Duration, call func(i int) error) int {
 
 // say logs how large things are.
 func (l *lived) say(when string) {
-	var grants, indexes, tokens, catalog, live, dead, updates, hot int64
+	var grants, indexes, tokens, catalog, live, dead, updates, hot, vacuums int64
 	const text = `
 SELECT pg_relation_size('grants'), pg_indexes_size('grants'),
   (SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits WHERE inhparent = 'tokens'::regclass)::bigint,
   (SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r')::bigint,
-  n_live_tup, n_dead_tup, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'grants'`
-	l.must(l.store.pool.QueryRow(l.Context(), text).Scan(&grants, &indexes, &tokens, &catalog, &live, &dead, &updates, &hot))
-	l.Logf("%s: grants %.1f MB and indexes %.1f MB for %d rows, %d dead; updates %d, HOT %.3f; tokens %.1f MB in %d partitions, %d dropped; catalog %.1f MB; backlog at most %d",
-		when, mb(grants), mb(indexes), live, dead, updates, float64(hot)/max(1, float64(updates)), mb(tokens), l.partitions, l.dropped, mb(catalog), l.behind)
+  n_live_tup, n_dead_tup, n_tup_upd, n_tup_hot_upd, autovacuum_count FROM pg_stat_user_tables WHERE relname = 'grants'`
+	l.must(l.store.pool.QueryRow(l.Context(), text).Scan(&grants, &indexes, &tokens, &catalog, &live, &dead, &updates, &hot, &vacuums))
+	l.Logf("%s: grants %.1f MB and indexes %.1f MB for %d rows, %d dead, %d vacuums; updates %d, HOT %.3f; tokens %.1f MB in %d partitions, %d dropped; catalog %.1f MB; backlog at most %d",
+		when, mb(grants), mb(indexes), live, dead, vacuums, updates, float64(hot)/max(1, float64(updates)), mb(tokens), l.partitions, l.dropped, mb(catalog), l.behind)
 }
 
 func mb(bytes int64) float64 { return float64(bytes) / 1e6 }
