@@ -66,6 +66,7 @@ func TestStoreCopy_Killed(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-p.ended
+	released(t, url)
 	there := count(t, url)
 	t.Logf("killed after %d of %d tokens", there, n)
 	if there == 0 || there == n {
@@ -98,4 +99,27 @@ func count(t *testing.T, url string) (n int) {
 		return -1
 	}
 	return n
+}
+
+// released waits until the server has noticed that a client was killed: it holds what
+// the client had locked until then.
+func released(t *testing.T, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		var others int
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+		if others == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are left", others)
+		}
+	}
 }
