@@ -32,12 +32,8 @@ var scale = struct {
 // logs what grows, and then compares the database with an empty one. With
 // -grants=10000000 -hours=720 -benchtime=1x -timeout=2h it takes half an hour and 12 GB of disk.
 func BenchmarkScale(b *testing.B) {
-	server, err := pgtest.Start("fsync=on", "shared_buffers=4GB", "max_wal_size=2GB", "maintenance_work_mem=512MB", "checkpoint_timeout=15min",
+	server := pgtest.Own(b, "fsync=on", "shared_buffers=4GB", "max_wal_size=2GB", "maintenance_work_mem=512MB", "checkpoint_timeout=15min",
 		"autovacuum_naptime=1s") // a simulated day is over in seconds
-	if err != nil {
-		b.Skip(err)
-	}
-	b.Cleanup(server.Stop)
 	full := &lived{B: b, now: time.Now().UTC().Truncate(time.Hour), life: time.Duration(*scale.grants / *scale.hourly) * time.Hour}
 	if *scale.filled != "" {
 		full.open(*scale.filled)
