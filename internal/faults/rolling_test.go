@@ -37,7 +37,7 @@ func TestRolling(t *testing.T) {
 	for _, n := range a.nodes {
 		addresses = append(addresses, n.public)
 	}
-	balance(t, caddy, "JETON_SITE="+a.issuer, "JETON_NODES="+strings.Join(addresses, " "), "JETON_MANAGE_PORT="+manage, "JETON_HEALTH_INTERVAL=200ms")
+	balance(t, caddy, "JETON_SITE="+a.issuer, "JETON_NODES="+strings.Join(addresses, " "), "READY_PORT="+manage, "READY_INTERVAL=200ms")
 	balanced := &node{t: t, http: caller(t, site)}
 	eventually(t, "Caddy serves", func() bool { return balanced.answers(a.issuer) })
 	b := a.signIn(balanced)
