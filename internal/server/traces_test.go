@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/jetonhq/jeton/internal/pgtest"
+	"github.com/jetonhq/jeton/internal/redistest"
 	"github.com/jetonhq/jeton/internal/traces"
 )
 
@@ -138,16 +139,17 @@ func (c *collector) below(id string) (names []string) {
 
 const theirTrace, theirSpan = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
-// A collector sees what a refresh does, in the caller's trace and on either store, and
+// A collector sees what a refresh does, in the caller's trace and on every store, and
 // no secret and nobody's id.
 func TestTraces_Refresh(t *testing.T) {
-	for name, url := range map[string]func() string{"sqlite": func() string { return "" }, "postgres": func() string { return pgtest.Database(t) }} {
+	for name, on := range map[string]func(*testing.T) options{
+		"sqlite":   func(*testing.T) options { return options{} },
+		"postgres": func(t *testing.T) options { return onPostgres(pgtest.Database(t)) },
+		"redis":    func(t *testing.T) options { return onRedis(redistest.Start(t).URL()) },
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCollector(t, http.StatusOK)
-			o := options{}
-			if u := url(); u != "" {
-				o = onPostgres(u)
-			}
+			o := on(t)
 			o.traces = c.open()
 			w := newWorld(t, o)
 			first := w.signedIn("web")
@@ -174,6 +176,9 @@ func TestTraces_Refresh(t *testing.T) {
 			}
 			below := strings.Join(c.below(s.id), "\n")
 			if !strings.Contains(below, "store: ") || strings.Count(below, "store: ") < 2 {
+				t.Errorf("below the refresh: %q", below)
+			}
+			if there := strings.Contains(below, "registry: write rows"); there != (name == "redis") {
 				t.Errorf("below the refresh: %q", below)
 			}
 			if !slices.ContainsFunc(c.spans, func(s spanSeen) bool { return s.name == "password: argon2id" && s.parent != "" }) {

@@ -179,8 +179,8 @@ func (g *group[T]) commit(batch []*call[T]) {
 		}
 		close(c.done)
 	}
-	if on := g.store.onCommit; on != nil && !g.reads {
-		on(len(batch), time.Since(began))
+	if !g.reads {
+		g.store.committed(len(batch), began)
 	}
 }
 

@@ -54,11 +54,14 @@ func single[T any](ctx context.Context, s *Store, what string, scan func(columns
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
+		began := time.Now()
 		rows, err := conn.Query(ctx, text, args...)
 		if err != nil {
 			return err
 		}
-		changed, err = collect(rows, scan)
+		if changed, err = collect(rows, scan); err == nil {
+			s.committed(1, began)
+		}
 		return err
 	})
 	return changed, err
@@ -147,6 +150,7 @@ func (s *Store) attempt(ctx context.Context, conn *pgxpool.Conn, level pgx.TxIso
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	began := time.Now()
 	begun, err := begin(ctx, conn, level)
 	if err != nil {
 		return err
@@ -161,10 +165,20 @@ func (s *Store) attempt(ctx context.Context, conn *pgxpool.Conn, level pgx.TxIso
 	} else {
 		_ = begun.Rollback(ctx)
 	}
-	if err == nil && t.appended > 0 {
-		s.head.Advance(t.appended)
+	if err == nil {
+		s.committed(1, began)
+		if t.appended > 0 {
+			s.head.Advance(t.appended)
+		}
 	}
 	return taken(err)
+}
+
+// committed tells whoever measures that so many writes became durable together.
+func (s *Store) committed(ops int, began time.Time) {
+	if s.onCommit != nil {
+		s.onCommit(ops, time.Since(began))
+	}
 }
 
 // tell has the other nodes look, once this is committed.

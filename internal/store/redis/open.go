@@ -25,6 +25,7 @@ import (
 
 	"github.com/jetonhq/jeton/internal/authority"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/traces"
 )
 
 // DefaultPrefix begins every key.
@@ -182,14 +183,16 @@ func (s *Store) Ready(ctx context.Context, now time.Time) error {
 // call makes an exchange with Redis. A context that is done before it is begun
 // means that it never happens; after that it takes its bounded time. Whatever fails
 // is ErrBusy: nothing that a caller sends is to blame.
-func (s *Store) call(ctx context.Context, what string, do func(context.Context) error) error {
+func (s *Store) call(ctx context.Context, what string, do func(context.Context) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("registry: %s: %w", what, err)
 	}
+	ctx, span := traces.Begin(ctx, "registry", what)
+	defer func() { span.End(err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	began := time.Now()
-	err := do(ctx)
+	err = do(ctx)
 	if s.cfg.OnCall != nil {
 		s.cfg.OnCall(what, time.Since(began), err)
 	}
