@@ -23,7 +23,7 @@ const modulePath = "github.com/jetonhq/jeton"
 var layers = []string{
 	"oauth jwk revocation internal/network internal/secret internal/leaktest internal/installed internal/faultproxy internal/dpop internal/answered internal/spread internal/traces",
 	"jwt admin internal/authority internal/seen internal/policy internal/throttle jwk/zookeeper jwk/etcd jwk/wycheproof internal/browsertest internal/smtptest internal/coordtest internal/pgtest internal/redistest",
-	". client internal/keys internal/seal internal/accounts internal/policies internal/upkeep",
+	". client internal/keys internal/seal internal/accounts internal/policies internal/notes internal/upkeep",
 	"bff jetonprom internal/publish internal/notify internal/notme internal/tokens internal/clients internal/feed",
 	"internal/store/columns internal/store/head internal/store/estimate internal/store/transfer internal/grants internal/mint internal/mail internal/flow internal/federation internal/provision",
 	"internal/endpoint internal/endpoint/adminapi internal/web internal/config internal/store/sqlite internal/store/postgres internal/store/redis internal/publish/etcd internal/publish/zookeeper internal/storetest",

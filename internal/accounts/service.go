@@ -56,7 +56,9 @@ type Config struct {
 	KnownFor   time.Duration
 	NetworkKey network.Key
 
-	Limits      Limits
+	Limits Limits
+	// Attempts counts failures in place of a table of Limits.Entries. May be nil.
+	Attempts    *throttle.Table
 	MinPassword int // shortest new password in code points; default 15 (NIST SP 800-63B-4), at least 8
 
 	// PasswordACR is the acr of a sign-in with a password; default urn:jeton:pwd.
@@ -83,7 +85,7 @@ type Limits struct {
 	Delay, MaxDelay time.Duration
 	// Window is how long after the last failure (or wait) counting starts afresh; default 15 min.
 	Window time.Duration
-	// Entries is how many keys are remembered; default 65,536 (2.5 MB).
+	// Entries is how many keys are remembered; default 65,536 (4 MB).
 	Entries int
 }
 
@@ -133,10 +135,14 @@ func New(c Config) (*Service, error) {
 	case l.Ceiling < 1 || l.Ceiling > maxCeiling:
 		return nil, fmt.Errorf("accounts: Limits.Ceiling is %d, want 1 to %d", l.Ceiling, maxCeiling)
 	}
+	attempts := c.Attempts
+	if attempts == nil {
+		attempts = throttle.New(l.Entries)
+	}
 	return &Service{
 		cfg:      c,
 		hashes:   newHasher(c.HashConcurrency, c.HashQueue),
-		attempts: throttle.New(l.Entries),
+		attempts: attempts,
 		samples:  throttle.New(1 << 13),
 	}, nil
 }

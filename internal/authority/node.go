@@ -27,7 +27,8 @@ type NoteTopic string
 
 // Topics of notes.
 const (
-	NoteGuards NoteTopic = "guards" // who follows the feed of the node
+	NoteGuards   NoteTopic = "guards"   // who follows the feed of the node
+	NoteAttempts NoteTopic = "attempts" // failures that the node has counted against guessing
 )
 
 // MaxNote bounds the body of a note, in bytes.

@@ -40,6 +40,8 @@ type Config struct {
 	Changed func()
 
 	Limits Limits
+	// Attempts counts failures in place of a table of Limits.Entries. May be nil.
+	Attempts *throttle.Table
 }
 
 // Limits slow the guessing of client secrets down (SPECS GEN-11). Zero members mean the defaults.
@@ -48,7 +50,7 @@ type Limits struct {
 	AddressFailures int           // from one network, over all client ids; default 200
 	Delay, MaxDelay time.Duration // the wait after that, doubled by each further failure; default 1 s up to 1 min
 	Window          time.Duration // counting starts afresh this long after the last failure; default 5 min
-	Entries         int           // keys remembered; default 65,536 (2.5 MB)
+	Entries         int           // keys remembered; default 65,536 (4 MB)
 }
 
 // Service owns clients and resources. It is safe for concurrent use.
@@ -88,9 +90,13 @@ func New(c Config) (*Service, error) {
 	if l.ClientFailures < 1 || l.AddressFailures < 1 || l.Delay < 0 || l.MaxDelay < l.Delay || l.Window < 0 || l.Entries < 0 || c.MaxAccessLifetime < 0 {
 		return nil, errors.New("clients: Limits do not make sense: failures are at least 1, MaxDelay is at least Delay, nothing is negative")
 	}
+	attempts := c.Attempts
+	if attempts == nil {
+		attempts = throttle.New(l.Entries)
+	}
 	return &Service{
 		cfg:       c,
-		attempts:  throttle.New(l.Entries),
+		attempts:  attempts,
 		alarms:    throttle.New(1 << 12),
 		clients:   newCache[authority.Client](c.CacheFor),
 		resources: newCache[[]authority.Resource](c.CacheFor),

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/notes"
 	"github.com/jetonhq/jeton/revocation"
 )
 
@@ -38,8 +39,8 @@ type Config struct {
 	Now       func() time.Time
 	Heartbeat time.Duration // default 500 ms
 	Logger    *slog.Logger
-	Notes     Notes  // nil: there are no other nodes
-	Node      string // name of this one
+	Notes     notes.Store // nil: there are no other nodes
+	Node      string      // name of this one
 }
 
 // batch is a run of entries with its wire form.

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,19 +9,10 @@ import (
 	"time"
 
 	"github.com/jetonhq/jeton/internal/authority"
+	"github.com/jetonhq/jeton/internal/notes"
 )
 
-// A note says who follows the feed of a node. It is written when that changed, at
-// most once a reportEvery, and again before it expires: a node that died is
-// forgotten by itself.
-const (
-	reportEvery = time.Second
-	reportAgain = 20 * time.Second
-	reportLife  = time.Minute // clocks of nodes may differ by the rest
-	goodbye     = time.Second
-)
-
-// Bounds of a note. What is beyond them is told as readers that hold no key, so
+// Bounds of a note of who follows the feed of a node. What is beyond them is told as readers that hold no key, so
 // that nobody waits for less than there is.
 const (
 	maxGroups   = 200  // of readers of one client that hold the same keys
@@ -30,13 +20,6 @@ const (
 	maxReaders  = 2000 // listed in all
 	maxKeyBytes = 64
 )
-
-// Notes is the part of the store in which nodes tell each other who follows them.
-type Notes interface {
-	PutNote(ctx context.Context, n authority.Note) error
-	Notes(ctx context.Context, topic authority.NoteTopic, now time.Time) ([]authority.Note, error)
-	DropNote(ctx context.Context, topic authority.NoteTopic, node string) error
-}
 
 // Follower is a reader at any node.
 type Follower struct {
@@ -113,14 +96,11 @@ func (f *Feed) Followers(ctx context.Context) ([]Follower, error) {
 	if f.cfg.Notes == nil {
 		return all, nil
 	}
-	notes, err := f.cfg.Notes.Notes(ctx, authority.NoteGuards, f.cfg.Now())
+	others, err := notes.New(f.cfg.Notes, authority.NoteGuards, f.cfg.Node).Others(ctx, f.cfg.Now())
 	if err != nil {
 		return nil, fmt.Errorf("feed: followers of other nodes: %w", err)
 	}
-	for _, n := range notes {
-		if n.Node == f.cfg.Node {
-			continue
-		}
+	for _, n := range others {
 		var told []group
 		if err := json.Unmarshal(n.Body, &told); err != nil {
 			return nil, fmt.Errorf("feed: followers of node %s: %w", n.Node, err)
@@ -133,58 +113,30 @@ func (f *Feed) Followers(ctx context.Context) ([]Follower, error) {
 
 // Report tells the other nodes who follows this one, until ctx is done.
 func (f *Feed) Report(ctx context.Context) {
-	tick := time.NewTicker(reportEvery)
+	tick := time.NewTicker(notes.Every)
 	defer tick.Stop()
-	var r report
+	note := notes.New(f.cfg.Notes, authority.NoteGuards, f.cfg.Node)
+	defer note.Close(ctx)
 	for {
 		select {
 		case <-tick.C:
-			if err := f.tell(ctx, &r); err != nil && ctx.Err() == nil {
+			if err := f.tell(ctx, note); err != nil && ctx.Err() == nil {
 				f.cfg.Logger.WarnContext(ctx, "other nodes were not told who follows the feed; trying again", "error", err)
 			}
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-			defer cancel()
-			if r.body != nil {
-				_ = f.cfg.Notes.DropNote(ctx, authority.NoteGuards, f.cfg.Node) // or it expires
-			}
 			return
 		}
 	}
 }
 
-// report is what was told last; the zero report is nothing.
-type report struct {
-	body []byte
-	at   time.Time
-}
-
-// tell writes the note if it is news, or about to expire. While nobody follows there
-// is none.
-func (f *Feed) tell(ctx context.Context, last *report) error {
-	all := f.Readers()
-	if len(all) == 0 {
-		if last.body == nil {
-			return nil
-		}
-		if err := f.cfg.Notes.DropNote(ctx, authority.NoteGuards, f.cfg.Node); err != nil {
+// tell writes the note. While nobody follows there is none.
+func (f *Feed) tell(ctx context.Context, note *notes.Note) error {
+	var body []byte
+	if all := f.Readers(); len(all) > 0 {
+		var err error
+		if body, err = json.Marshal(groups(all)); err != nil {
 			return err
 		}
-		*last = report{}
-		return nil
 	}
-	body, err := json.Marshal(groups(all))
-	if err != nil {
-		return err
-	}
-	now := f.cfg.Now()
-	if bytes.Equal(body, last.body) && now.Sub(last.at).Abs() < reportAgain {
-		return nil
-	}
-	note := authority.Note{Topic: authority.NoteGuards, Node: f.cfg.Node, Body: body, ExpiresAt: now.Add(reportLife)}
-	if err := f.cfg.Notes.PutNote(ctx, note); err != nil {
-		return err
-	}
-	*last = report{body, now}
-	return nil
+	return note.Tell(ctx, body, f.cfg.Now())
 }

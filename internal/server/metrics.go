@@ -103,7 +103,7 @@ func (m *metrics) watch(s *Server) {
 	gauge("jeton_feed_lag_seconds", "How long ago this node last knew its view of the log to be complete.", func() float64 { return s.feed.Stats().Lag.Seconds() })
 	gauge("jeton_feed_view_entries", "Dead ids in this node's view.", func() float64 { return float64(s.feed.Stats().Held) })
 	gauge("jeton_feed_seq", "Last entry of the revocation log that this node has applied.", func() float64 { return float64(s.feed.Stats().Seq) })
-	m.registry.MustRegister(waiting{s}, keeping{s})
+	m.registry.MustRegister(waiting{s}, keeping{s}, listening{s})
 	m.registry.MustRegister(
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "jeton_feed_entries_total", Help: "Log entries applied since start."},
 			func() float64 { return float64(s.feed.Stats().Entries) }),

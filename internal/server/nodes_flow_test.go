@@ -150,22 +150,47 @@ func TestNodes_WebhooksOnce(t *testing.T) {
 	}
 }
 
-// TestNodes_Throttle: failures are counted by each node for itself, so that over n
-// nodes a guesser has n times the attempts, and no more. (docs/postgresql.md)
+// TestNodes_Throttle: what fails at one node counts at the others.
 func TestNodes_Throttle(t *testing.T) {
 	const limit = 3
-	w := newWorld(t, onPostgres(pgtest.Database(t), func(c *config.Config) { c.SignIn.AccountFailures = limit }))
-	nodes := []*server.Server{w.server, w.node()}
-	judged := 0
-	for n := range 4 * limit * len(nodes) {
-		w.at(nodes[n%len(nodes)])
+	w := newWorld(t, onPostgres(pgtest.Database(t), func(c *config.Config) {
+		c.SignIn.AccountFailures, c.SignIn.Delay = limit, time.Minute
+	}))
+	a, b := w.server, w.node()
+	heard := func(s *server.Server, some bool) func() bool {
+		return func() bool { w.at(s); return metric(w, "jeton_throttle_heard_keys") > 0 == some }
+	}
+	try := func(s *server.Server, typed string) int {
+		w.at(s)
 		v := w.visitor()
 		v.open(http.MethodGet, "/signin", "")
-		if v.submit("login", "ada", "password", "not the password"); v.page.status != http.StatusTooManyRequests {
-			judged++
+		v.submit("login", "ada", "password", typed)
+		return v.page.status
+	}
+	for range limit - 1 {
+		if got := try(a, "not the password"); got == http.StatusTooManyRequests {
+			t.Fatal("too many before the limit")
 		}
 	}
-	if judged != limit*len(nodes) {
-		t.Errorf("%d guesses were judged, want %d at each of %d nodes", judged, limit, len(nodes))
+	eventually(t, "B has heard of it", 10*time.Second, heard(b, true))
+	if got := try(b, "not the password"); got == http.StatusTooManyRequests {
+		t.Fatal("too many before the limit, over both nodes")
+	}
+	if got := try(b, password); got != http.StatusTooManyRequests {
+		t.Errorf("past the limit at B: %d", got)
+	}
+	eventually(t, "A has heard of it", 10*time.Second, heard(a, true))
+	if got := try(a, password); got != http.StatusTooManyRequests {
+		t.Errorf("past the limit at A: %d", got)
+	}
+
+	w.clock.advance(2 * time.Minute) // past the wait
+	if got := try(a, password); got == http.StatusTooManyRequests {
+		t.Fatal("after the wait")
+	}
+	for n := range limit - 1 { // those before are forgotten
+		if got := try(a, "not the password"); got == http.StatusTooManyRequests {
+			t.Errorf("failure %d at A after a success", n+1)
+		}
 	}
 }

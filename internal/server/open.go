@@ -30,6 +30,7 @@ import (
 	"github.com/jetonhq/jeton/internal/publish"
 	"github.com/jetonhq/jeton/internal/seal"
 	"github.com/jetonhq/jeton/internal/secret"
+	"github.com/jetonhq/jeton/internal/throttle"
 	"github.com/jetonhq/jeton/internal/tokens"
 	"github.com/jetonhq/jeton/internal/traces"
 	"github.com/jetonhq/jeton/internal/upkeep"
@@ -72,6 +73,7 @@ type Server struct {
 	metrics  *metrics
 	traces   *traces.Provider
 	upkeep   *upkeep.Keeper
+	attempts *attempts // nil: this is the only node
 	probes   probes
 
 	publishing *publish.Publisher // nil: to nowhere
@@ -150,6 +152,10 @@ func Open(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err 
 	if s.publishing != nil {
 		s.work.Go(func() { s.publishing.Run(work) })
 	}
+	if _, err := databasePath(cfg.Store.URL); err != nil {
+		s.attempts = newAttempts(s.networkKey)
+		s.work.Go(func() { s.share(work) })
+	}
 	s.metrics.watch(s)
 
 	if err := s.assemble(); err != nil {
@@ -179,8 +185,13 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	var people, programs *throttle.Table
+	if s.attempts != nil {
+		people, programs = s.attempts.people, s.attempts.clients
+	}
 	s.clients, err = clients.New(clients.Config{
-		Store: s.store, Events: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
+		Attempts: programs,
+		Store:    s.store, Events: s.store, Revoker: s.tokens, Now: s.now, DefaultAudience: audience, MaxAccessLifetime: maxAccessLifetime,
 		IDTokenAlgorithms: s.rings.Algorithms,
 		NewRing:           s.newRing, Changed: s.tokens.ForgetResources,
 	})
@@ -191,7 +202,8 @@ func (s *Server) assemble() error {
 		Store: s.store, Tokens: s.tokens, Audience: s.clients.AudienceOf, MaxLifetime: maxAccessLifetime, Now: s.now, Logger: s.log,
 	})
 	s.accounts, err = accounts.New(accounts.Config{
-		IP: authority.IPMode(cfg.Sessions.IP), Contexts: s.store, KnownFor: cfg.SignIn.KnownFor, NetworkKey: s.networkKey,
+		Attempts: people,
+		IP:       authority.IPMode(cfg.Sessions.IP), Contexts: s.store, KnownFor: cfg.SignIn.KnownFor, NetworkKey: s.networkKey,
 		Accounts: s.store, Sessions: s.store, Events: s.store, Revoker: s.tokens, Apps: s.store, Logger: s.log, Now: s.now,
 		KeepStale: maxAccessLifetime, SessionIdle: cfg.Sessions.Idle, SessionAbsolute: cfg.Sessions.Absolute, MinPassword: cfg.SignIn.MinPassword, PasswordACR: cfg.SignIn.PasswordACR,
 		Limits: accounts.Limits{

@@ -5,6 +5,8 @@
 // twice as long as the one before. The table has a fixed number of places: a
 // flood of made-up keys pushes out what weighs least, it never grows.
 //
-// Counts live in one process and die with it. They make guessing slow; that a
-// secret cannot be guessed at all is the business of its length.
+// Counts live in one process and die with it; a shared table counts together with
+// those of other nodes, which hear of each other's failures within about two seconds.
+// They make guessing slow; that a secret cannot be guessed at all is the business of
+// its length.
 package throttle

@@ -22,8 +22,9 @@ type Claim struct {
 
 // Table counts failures by key. It is safe for concurrent use.
 type Table struct {
-	seed maphash.Seed
-	sets []set
+	seed   maphash.Seed
+	sets   []set
+	shared *shared // nil: no other node hears of it
 }
 
 // ways is how many keys share a set. A new key pushes out the least important
@@ -35,7 +36,7 @@ type set struct {
 	entries [ways]entry // mu guards them
 }
 
-// entry is 40 bytes: the default of 65,536 of them is 2.5 MB.
+// entry is 64 bytes: the default of 65,536 of them is 4 MB.
 type entry struct {
 	tag     uint64 // keyed hash of the whole key; 0 is a free place
 	count   uint32 // failures, or samples taken
@@ -43,6 +44,11 @@ type entry struct {
 	last    int64  // Unix nanoseconds of the last failure
 	until   int64  // Unix nanoseconds; attempts before are refused
 	window  int64  // nanoseconds
+
+	// Of a shared table.
+	digest  uint64 // of the key, at all nodes; 0 before its first failure
+	cleared int64  // Unix nanoseconds; what came before is forgotten
+	told    bool   // others have heard of it
 }
 
 // New makes a table with room for at least the given number of keys; 0 means 65,536.
@@ -58,7 +64,9 @@ func New(keys int) *Table {
 func (t *Table) Check(now time.Time, claims ...Claim) error {
 	var wait time.Duration
 	for _, c := range claims {
-		t.with(c.Key, now, false, func(e *entry) { wait = max(wait, e.wait(now)) })
+		if !t.with(c.Key, now, false, func(e *entry) { wait = max(wait, t.wait(e, c, now)) }) && t.shared != nil {
+			wait = max(wait, t.wait(new(entry), c, now))
+		}
 	}
 	return refusal(wait)
 }
@@ -66,7 +74,7 @@ func (t *Table) Check(now time.Time, claims ...Claim) error {
 // Fail counts a failure under every claim.
 func (t *Table) Fail(now time.Time, claims ...Claim) {
 	for _, c := range claims {
-		t.with(c.Key, now, true, func(e *entry) { e.fail(now, c.Limit) })
+		t.with(c.Key, now, true, func(e *entry) { t.fail(e, c, now) })
 	}
 }
 
@@ -78,8 +86,8 @@ func (t *Table) Take(now time.Time, claims ...Claim) error {
 	for i, c := range claims {
 		var wait time.Duration
 		t.with(c.Key, now, true, func(e *entry) {
-			if wait = e.wait(now); wait == 0 {
-				e.fail(now, c.Limit)
+			if wait = t.wait(e, c, now); wait <= 0 {
+				t.fail(e, c, now)
 			}
 		})
 		if wait > 0 {
@@ -109,7 +117,15 @@ func (t *Table) Refund(now time.Time, claims ...Claim) {
 // Clear forgets the keys.
 func (t *Table) Clear(now time.Time, keys ...string) {
 	for _, k := range keys {
-		t.with(k, now, false, func(e *entry) { *e = entry{} })
+		elsewhere := t.others(k, 0).failures > 0
+		t.with(k, now, elsewhere, func(e *entry) {
+			if told := e.told || elsewhere; !told {
+				*e = entry{}
+				return
+			}
+			at := now.UnixNano()
+			*e = entry{tag: e.tag, digest: t.shared.digest(k), cleared: at, last: at, window: int64(clearedFor)}
+		})
 	}
 }
 
@@ -134,9 +150,17 @@ func (t *Table) Sample(now time.Time, key string, n int, every time.Duration) (s
 	return skipped, ok
 }
 
+func (t *Table) fail(e *entry, c Claim, now time.Time) {
+	t.heed(e, c.Key)
+	e.fail(now, c.Limit)
+	if t.shared != nil && e.digest == 0 {
+		e.digest = t.shared.digest(c.Key)
+	}
+}
+
 // with runs f on the key's entry. When there is none, f runs on a new one if
-// add is set, and not at all otherwise.
-func (t *Table) with(key string, now time.Time, add bool, f func(*entry)) {
+// add is set, and not at all otherwise, which it reports.
+func (t *Table) with(key string, now time.Time, add bool, f func(*entry)) bool {
 	tag := maphash.String(t.seed, key)
 	if tag == 0 {
 		tag = 1
@@ -152,7 +176,7 @@ func (t *Table) with(key string, now time.Time, add bool, f func(*entry)) {
 		}
 		if e.tag == tag {
 			f(e)
-			return
+			return true
 		}
 		if e.lighter(victim) {
 			victim = e
@@ -162,6 +186,7 @@ func (t *Table) with(key string, now time.Time, add bool, f func(*entry)) {
 		*victim = entry{tag: tag}
 		f(victim)
 	}
+	return add
 }
 
 // over reports whether the entry has nothing left to say.
