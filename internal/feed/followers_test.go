@@ -76,11 +76,13 @@ func together(t *testing.T, test func(b *board, here, there *feed.Feed, stopTher
 				close(done)
 			}()
 			return f, func(clean bool) {
+				b.mu.Lock()
 				left := b.notes[name]
+				b.mu.Unlock()
 				stop()
 				<-done
-				if !clean {
-					b.notes[name] = left // it had no time to take it away
+				if !clean { // it had no time to take it away
+					_ = b.PutNote(t.Context(), left)
 				}
 			}
 		}
