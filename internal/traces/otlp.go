@@ -47,7 +47,7 @@ func attributes(b []byte, field protowire.Number, list []attribute.KeyValue) []b
 		case attribute.INT64:
 			value = number(nil, 3, a.Value.AsInt64())
 		default:
-			value = text(nil, 1, a.Value.Emit())
+			value = text(nil, 1, a.Value.String())
 		}
 		b = message(b, field, message(text(nil, 1, string(a.Key)), 2, value))
 	}
