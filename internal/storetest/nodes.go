@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +58,7 @@ func testNotes(w *world) {
 		w.Helper()
 		got, err := w.store.Notes(ctx, topic, w.now)
 		w.must(err)
-		w.same(what, got, notes)
+		w.same(what, brief(got), brief(notes))
 	}
 	want("none", topic)
 	b, a, elsewhere := note(topic, "b", "of b"), note(topic, "a", "\x00\xff"), note(other, "a", "")
@@ -82,6 +84,17 @@ func testNotes(w *world) {
 	w.must(w.store.DropNote(ctx, topic, "absent"))
 	w.must(w.store.DropNote(ctx, topic, "b"))
 	want("dropped", topic)
+}
+
+// brief has digests in place of long bodies, which take half a minute to compare byte by byte.
+func brief(notes []authority.Note) []authority.Note {
+	notes = slices.Clone(notes)
+	for i, n := range notes {
+		if sum := sha256.Sum256(n.Body); len(n.Body) > 1000 {
+			notes[i].Body = sum[:]
+		}
+	}
+	return notes
 }
 
 // testBacklog: what is due is counted, as far as was asked for, and what was swept
